@@ -1,0 +1,99 @@
+"""From TOML and flags to a frozen, checked configuration.
+
+Each study and tool has one frozen pydantic model whose defaults run. An unknown key or a wrong
+value is an error that names the key, the value and the nearest known key; nothing is ignored.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from kinlens.errors import UsageError, did_you_mean
+
+__all__ = ["Config", "build_config", "read_toml"]
+
+
+class Config(BaseModel):
+    """Base of every configuration: frozen, strict about names, documented field by field."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+
+AnyConfig = TypeVar("AnyConfig", bound=Config)
+
+
+def read_toml(path: str | Path) -> dict[str, Any]:
+    """Read a TOML file into a dictionary.
+
+    Raises
+    ------
+    UsageError
+        When the file is missing, not UTF-8 or not TOML; the message holds the line.
+    """
+    path = Path(path)
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
+    except FileNotFoundError as error:
+        raise UsageError(f"{path}: no such file.") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path}: not a TOML file: {error}.") from error
+
+
+def build_config(
+    kind: type[AnyConfig], *sources: Mapping[str, Any], where: str = "configuration"
+) -> AnyConfig:
+    """Build a configuration of `kind` from `sources`, later ones winning.
+
+    Parameters
+    ----------
+    kind : type
+        A subclass of `Config`.
+    *sources : mapping
+        TOML content, then flags; a value of None in a source means "not given".
+    where : str
+        What the message calls the source, such as the TOML file's name.
+
+    Raises
+    ------
+    UsageError
+        On an unknown key (with the nearest known one) or a value of the wrong kind or range.
+
+    Examples
+    --------
+    >>> class Example(Config):
+    ...     trees: int = 100
+    >>> build_config(Example, {"trees": 50}, {"trees": None}).trees
+    50
+    >>> build_config(Example, {"tree": 50})
+    Traceback (most recent call last):
+        ...
+    kinlens.errors.UsageError: configuration: unknown key 'tree'. Did you mean 'trees'?
+    """
+    merged: dict[str, Any] = {}
+    for source in sources:
+        merged |= {key: value for key, value in source.items() if value is not None}
+    for key in merged:
+        if key not in kind.model_fields:
+            raise UsageError(
+                f"{where}: unknown key {key!r}. {did_you_mean(key, list(kind.model_fields))}"
+            )
+    try:
+        return kind(**merged)
+    except ValidationError as error:
+        raise UsageError(f"{where}: {_worded(kind, error)}") from error
+
+
+def _worded(kind: type[Config], error: ValidationError) -> str:
+    lines = []
+    for fault in error.errors():
+        name = ".".join(str(part) for part in fault["loc"]) or kind.__name__
+        if fault["type"] == "extra_forbidden":
+            lines.append(f"unknown key {name!r}.")
+        else:
+            lines.append(f"{name} = {fault.get('input')!r}: {fault['msg']}.")
+    return " ".join(lines)

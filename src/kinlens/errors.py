@@ -1,0 +1,136 @@
+"""The one small tree of errors, and how a list of offenders is worded.
+
+Every error that a user can cause is here; the command turns each into one message and an exit
+code. Nothing here knows about files, studies or the command.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+__all__ = [
+    "InputError",
+    "KinlensError",
+    "MissingDependencyError",
+    "TooManySkippedError",
+    "UsageError",
+    "did_you_mean",
+    "listing",
+    "nearest_names",
+]
+
+
+class KinlensError(Exception):
+    """Base of every error that kinlens raises on purpose; `exit_code` goes to the shell."""
+
+    exit_code = 1
+
+
+class UsageError(KinlensError, ValueError):
+    """An argument, option or configuration value that cannot be used (exit code 2)."""
+
+    exit_code = 2
+
+
+class MissingDependencyError(UsageError, ImportError):
+    """An optional library that is not installed; the message names the install command."""
+
+
+class InputError(KinlensError, ValueError):
+    """Data that cannot be used (exit code 3).
+
+    Parameters
+    ----------
+    problem : str
+        What was wanted and what came, as a sentence without a final full stop.
+    where : str or pathlib.Path, optional
+        The file, with row or identifier when there is one.
+    remedy : str, optional
+        What to do next, as a sentence.
+    offenders : iterable, optional
+        The values at fault; up to five are shown, with the count.
+    """
+
+    exit_code = 3
+
+    def __init__(
+        self,
+        problem: str,
+        *,
+        where: str | Path | None = None,
+        remedy: str | None = None,
+        offenders: Iterable[object] = (),
+    ) -> None:
+        self.problem = problem
+        self.where = where
+        self.remedy = remedy
+        self.offenders = tuple(offenders)
+        parts = [f"{where}: " if where is not None else "", problem]
+        if self.offenders:
+            parts.append(f": {listing(self.offenders)}")
+        parts.append(".")
+        if remedy:
+            parts.append(f" {remedy}")
+        super().__init__("".join(parts))
+
+
+class TooManySkippedError(InputError):
+    """More records had to be skipped than the user allows with `--max-bad` (exit code 4)."""
+
+    exit_code = 4
+
+
+def listing(items: Iterable[object], *, most: int = 5) -> str:
+    """Word a list of offenders: up to `most` of them, then how many more.
+
+    Examples
+    --------
+    >>> listing(["a", "b", "c"], most=2)
+    'a, b and 1 more'
+    >>> listing(["a"])
+    'a'
+    """
+    values = [str(item) for item in items]
+    if len(values) <= most:
+        return ", ".join(values)
+    return f"{', '.join(values[:most])} and {len(values) - most:,} more"
+
+
+def nearest_names(name: str, candidates: Sequence[str], *, most: int = 3) -> list[str]:
+    """Return the candidates that look most like `name`, best first; empty when none is near.
+
+    Parameters
+    ----------
+    name : str
+        The name that did not match.
+    candidates : sequence of str
+        The names that exist.
+    most : int
+        How many to return at the most.
+
+    Examples
+    --------
+    >>> nearest_names("Papilio_machon", ["Papilio_machaon", "Parnassius_apollo"])
+    ['Papilio_machaon']
+    """
+    from rapidfuzz import fuzz, process
+
+    found = process.extract(name, candidates, scorer=fuzz.ratio, limit=most, score_cutoff=70)
+    return [candidate for candidate, _score, _index in found]
+
+
+def did_you_mean(name: str, candidates: Sequence[str]) -> str:
+    """Word the nearest candidate as a question, or list what exists when none is near.
+
+    Examples
+    --------
+    >>> did_you_mean("sead", ["seed", "device"])
+    "Did you mean 'seed'?"
+    >>> did_you_mean("x", ["seed", "device"])
+    'Known names: seed, device.'
+    """
+    near = nearest_names(name, candidates, most=1)
+    if near:
+        return f"Did you mean {near[0]!r}?"
+    return f"Known names: {listing(candidates, most=12)}."
