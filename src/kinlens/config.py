@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic_core import to_json
 
 from kinlens.errors import UsageError, did_you_mean
 
@@ -33,13 +34,13 @@ def read_toml(path: str | Path) -> dict[str, Any]:
     Raises
     ------
     UsageError
-        When the file is missing, not UTF-8 or not TOML; the message holds the line.
+        When the file cannot be read, is not UTF-8 or not TOML; the message holds the line.
     """
     path = Path(path)
     try:
         return tomllib.loads(path.read_text(encoding="utf-8-sig"))
-    except FileNotFoundError as error:
-        raise UsageError(f"{path}: no such file.") from error
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be read: {error.strerror}.") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"{path}: not a TOML file: {error}.") from error
 
@@ -54,7 +55,8 @@ def build_config(
     kind : type
         A subclass of `Config`.
     *sources : mapping
-        TOML content, then flags; a value of None in a source means "not given".
+        TOML content, then flags; a value of None in a source means "not given". Values have to be
+        of the field's own kind: ``"5"`` and ``true`` are no numbers.
     where : str
         What the message calls the source, such as the TOML file's name.
 
@@ -79,11 +81,11 @@ def build_config(
         merged |= {key: value for key, value in source.items() if value is not None}
     for key in merged:
         if key not in kind.model_fields:
-            raise UsageError(
-                f"{where}: unknown key {key!r}. {did_you_mean(key, list(kind.model_fields))}"
-            )
+            raise UsageError(f"{where}: {_unknown(kind, (key,))}")
     try:
-        return kind(**merged)
+        # The rules of JSON in strict mode are those a reader of TOML expects: a list may fill a
+        # tuple and text a path, but "5" is no number and neither is true.
+        return kind.model_validate_json(to_json(merged, inf_nan_mode="constants"), strict=True)
     except ValidationError as error:
         raise UsageError(f"{where}: {_worded(kind, error)}") from error
 
@@ -91,9 +93,21 @@ def build_config(
 def _worded(kind: type[Config], error: ValidationError) -> str:
     lines = []
     for fault in error.errors():
-        name = ".".join(str(part) for part in fault["loc"]) or kind.__name__
         if fault["type"] == "extra_forbidden":
-            lines.append(f"unknown key {name!r}.")
+            lines.append(_unknown(kind, fault["loc"]))
         else:
-            lines.append(f"{name} = {fault.get('input')!r}: {fault['msg']}.")
+            name = ".".join(map(str, fault["loc"])) or kind.__name__
+            lines.append(f"{name} = {fault['input']!r}: {fault['msg']}.")
     return " ".join(lines)
+
+
+def _unknown(kind: type[Config], path: tuple[str | int, ...]) -> str:
+    """Word an unknown key, and the nearest one of the table that it stands in."""
+    table: Any = kind
+    for part in path[:-1]:
+        field = table.model_fields.get(part)
+        table = field.annotation if field else None
+        if not (isinstance(table, type) and issubclass(table, Config)):
+            return f"unknown key {'.'.join(map(str, path))!r}."
+    near = did_you_mean(str(path[-1]), list(table.model_fields))
+    return f"unknown key {'.'.join(map(str, path))!r}. {near}"

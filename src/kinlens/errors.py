@@ -7,7 +7,9 @@ code. Nothing here knows about files, studies or the command.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 __all__ = [
     "InputError",
@@ -15,6 +17,7 @@ __all__ = [
     "MissingDependencyError",
     "TooManySkippedError",
     "UsageError",
+    "WorkLostError",
     "did_you_mean",
     "listing",
     "nearest_names",
@@ -35,6 +38,12 @@ class UsageError(KinlensError, ValueError):
 
 class MissingDependencyError(UsageError, ImportError):
     """An optional library that is not installed; the message names the install command."""
+
+
+class WorkLostError(KinlensError):
+    """Workers or a scheduler that died with work unfinished; a run can be resumed (code 130)."""
+
+    exit_code = 130
 
 
 class InputError(KinlensError, ValueError):
@@ -74,6 +83,19 @@ class InputError(KinlensError, ValueError):
             parts.append(f" {remedy}")
         super().__init__("".join(parts))
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Errors come home from worker processes; by default only the finished message would, and
+        # would be finished a second time.
+        again = partial(
+            type(self),
+            self.problem,
+            where=self.where,
+            remedy=self.remedy,
+            offenders=tuple(map(str, self.offenders)),
+        )
+        notes = getattr(self, "__notes__", None)
+        return again, (), {"__notes__": notes} if notes else None
+
 
 class TooManySkippedError(InputError):
     """More records had to be skipped than the user allows with `--max-bad` (exit code 4)."""
@@ -82,7 +104,7 @@ class TooManySkippedError(InputError):
 
 
 def listing(items: Iterable[object], *, most: int = 5) -> str:
-    """Word a list of offenders: up to `most` of them, then how many more.
+    """Word a list of `items`, offenders mostly: up to `most` of them, then how many more.
 
     Examples
     --------
@@ -121,7 +143,7 @@ def nearest_names(name: str, candidates: Sequence[str], *, most: int = 3) -> lis
 
 
 def did_you_mean(name: str, candidates: Sequence[str]) -> str:
-    """Word the nearest candidate as a question, or list what exists when none is near.
+    """Word what `name` may have meant as a question, or list `candidates` when none is near.
 
     Examples
     --------

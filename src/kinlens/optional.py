@@ -50,7 +50,8 @@ def need(module: str) -> ModuleType:
     try:
         return importlib.import_module(module)
     except ModuleNotFoundError as error:
-        if error.name is None or error.name.partition(".")[0] != top:
+        # A part that is missing inside an installed library is another fault.
+        if error.name != top:
             raise
         extra = _EXTRAS.get(top)
         command = f"pip install 'kinlens[{extra}]'" if extra else f"pip install {top}"

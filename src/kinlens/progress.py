@@ -28,7 +28,7 @@ class Progress(Protocol):
     def task(
         self, label: str, total: int | None, *, unit: str = ""
     ) -> AbstractContextManager[Task]:
-        """Open a piece of work of `total` steps (None when unknown), counted in `unit`."""
+        """Open the work `label` of `total` steps (None when unknown), counted in `unit`."""
 
     def note(self, text: str) -> None:
         """Say one line to the user that is not an error."""
@@ -45,7 +45,7 @@ class SilentProgress:
     def task(
         self, label: str, total: int | None, *, unit: str = ""
     ) -> AbstractContextManager[Task]:
-        """Return a task that shows nothing."""
+        """Return a task that shows nothing of `label`, `total` and `unit`."""
         return nullcontext(_SilentTask())
 
     def note(self, text: str) -> None:
@@ -64,6 +64,19 @@ def tracked(
     unit: str = "",
 ) -> Iterator[Item]:
     """Yield `items`, advancing one step after each.
+
+    Parameters
+    ----------
+    items : iterable
+        What the work is done on.
+    progress : Progress
+        Who is told.
+    label : str
+        What the work is called.
+    total : int, optional
+        How many items there are, when known.
+    unit : str
+        What is counted.
 
     Examples
     --------

@@ -7,6 +7,7 @@ numbers that another step draws.
 from __future__ import annotations
 
 import hashlib
+import operator
 from dataclasses import dataclass
 
 import numpy as np
@@ -41,8 +42,12 @@ class RandomStreams:
     path: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        if not 0 <= self.seed < 2**63:
-            raise UsageError(f"seed must be an integer from 0 to 2**63 - 1, not {self.seed}.")
+        try:
+            is_valid = 0 <= operator.index(self.seed) < 2**63
+        except TypeError:
+            is_valid = False
+        if not is_valid:
+            raise UsageError(f"seed must be an integer from 0 to 2**63 - 1, not {self.seed!r}.")
 
     def child(self, *names: str | int) -> RandomStreams:
         """Return the streams below `names`, to hand to a step that draws several of its own."""
