@@ -1,0 +1,113 @@
+"""Delimited text files as lines of UTF-8 bytes, for tables too wide for a data frame of strings."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import re
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from kinlens.errors import InputError
+
+__all__ = ["DelimitedLines", "read_delimited", "tidy_label"]
+
+
+@dataclass(frozen=True, eq=False)
+class DelimitedLines:
+    """The lines of a table.
+
+    Parameters
+    ----------
+    lines : list of bytes
+        UTF-8, without line ends; empty lines at the end are left out.
+    delimiter : str
+        A comma, a semicolon or a tab.
+    notes : tuple of str
+        Sentences on what had to be worked around.
+    """
+
+    lines: list[bytes]
+    delimiter: str
+    notes: tuple[str, ...]
+
+    def cells(self, number: int) -> list[str]:
+        """Return the cells of one line, without quotes and outer blanks; 0 is the header."""
+        (row,) = csv.reader([self.lines[number].decode()], delimiter=self.delimiter)
+        return [cell.strip() for cell in row]
+
+    def label_and_rest(self, number: int) -> tuple[str, bytes]:
+        """Return the first cell, and the bytes after the delimiter that follows it."""
+        line = self.lines[number]
+        if b'"' in line:
+            label, *rest = self.cells(number)
+            return label, self.delimiter.join(rest).encode()
+        first, _delimiter, others = line.partition(self.delimiter.encode())
+        return first.decode().strip(), others
+
+
+def read_delimited(path: str | Path) -> DelimitedLines:
+    """Read the lines of a table.
+
+    The delimiter is a tab in ``.tsv`` files, elsewhere the one most frequent in the first line.
+
+    Parameters
+    ----------
+    path : path
+        Text separated by commas, semicolons or tabs, optionally gzip (told by content). UTF-8 or
+        UTF-16 with its mark; anything else is read as Windows-1252.
+
+    Raises
+    ------
+    InputError
+        When the file is missing, empty, damaged or not text.
+    """
+    path = Path(path)
+    content, notes = _read_utf8(path)
+    lines = content.splitlines()
+    while lines and not lines[-1].strip(b",;\t "):
+        lines.pop()
+    if not lines:
+        raise InputError("the file is empty", where=path)
+    is_tsv = path.name.lower().removesuffix(".gz").endswith(".tsv")
+    unquoted = re.sub(r'"[^"]*"', "", lines[0].decode())
+    delimiter = "\t" if is_tsv else max(",\t;", key=unquoted.count)
+    if delimiter == ";":
+        notes.append("cells are separated by ';' (as spreadsheets in some countries save them)")
+    return DelimitedLines(lines, delimiter, tuple(notes))
+
+
+def tidy_label(text: str) -> str:
+    """Return a name with outer blanks removed and inner spaces turned to underscores.
+
+    Examples
+    --------
+    >>> tidy_label(" Papilio machaon ")
+    'Papilio_machaon'
+    """
+    return text.strip().replace(" ", "_")
+
+
+def _read_utf8(path: Path) -> tuple[bytes, list[str]]:
+    if not path.is_file():
+        raise InputError("no such file" if not path.exists() else "not a file", where=path)
+    try:
+        raw = path.read_bytes()
+        if raw.startswith(b"\x1f\x8b"):
+            raw = gzip.decompress(raw)
+    except (OSError, EOFError, zlib.error) as error:
+        raise InputError(
+            f"cannot be read ({error})", where=path, remedy="Fetch or copy the file again."
+        ) from error
+    if raw.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return raw.decode("utf-16").encode(), ["the file is UTF-16"]
+    raw = raw.removeprefix(b"\xef\xbb\xbf")
+    if b"\0" in raw:
+        raise InputError("not a text file", where=path)
+    try:
+        raw.decode()
+    except UnicodeDecodeError as error:
+        note = f"not UTF-8 at byte {error.start:,}; read as Windows-1252"
+        return raw.decode("cp1252", errors="replace").encode(), [note]
+    return raw, []

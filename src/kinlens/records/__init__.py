@@ -1,0 +1,1 @@
+"""What the data are, once read: checked values without any knowledge of files."""
