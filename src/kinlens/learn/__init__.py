@@ -1,0 +1,1 @@
+"""Networks: modules that compute, losses that score, batches that gather, and the one trainer."""

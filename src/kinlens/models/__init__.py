@@ -1,0 +1,1 @@
+"""Vectors to answers: estimators with `fit` and `predict`."""
