@@ -9,11 +9,13 @@ from __future__ import annotations
 import asyncio
 import reprlib
 import sys
+import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import CancelledError, ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
+from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
@@ -31,6 +33,7 @@ Block = TypeVar("Block")
 Result = TypeVar("Result")
 
 _CONNECT_SECONDS = 5
+_GO_ON = "With --resume the finished blocks are not computed again."
 
 
 @dataclass(frozen=True)
@@ -74,7 +77,7 @@ class BlockLedger(Protocol):
         """Return what was stored, or raise KeyError when it is missing or damaged."""
 
     def store(self, key: str, result: Any) -> None:
-        """Keep `result`, whole or not at all."""
+        """Keep `result` under `key`, whole or not at all."""
 
 
 def map_blocks(
@@ -242,15 +245,32 @@ def _on_dask(
                     _work_on_one_thread, parcel, place, block, pure=False
                 ),
                 numbered,
-                in_flight=lambda: IN_FLIGHT_PER_WORKER * max(1, sum(client.nthreads().values())),
+                in_flight=_window_of(client),
             )
-        except (CancelledError, OSError, killed_worker) as error:
+        except killed_worker as error:
+            raise WorkLostError(
+                f"one block ended several Dask workers at {address} in turn; most often they ran "
+                f"out of memory. {_GO_ON}"
+            ) from error
+        except (CancelledError, OSError) as error:
             if getattr(error, "__notes__", None):
                 raise  # from the function itself, whose errors carry a note
             raise WorkLostError(
-                f"the work at {address} was lost: {error}. Look at the scheduler and its workers; "
-                "with --resume the finished blocks are not computed again."
+                f"the connection to the Dask scheduler at {address} was lost. {_GO_ON}"
             ) from error
+
+
+def _window_of(client: Any) -> Callable[[], int]:
+    """Follow how many threads the cluster has; workers come and go, but not within a second."""
+    threads, counted_at = 0, -inf
+
+    def in_flight() -> int:
+        nonlocal threads, counted_at
+        if time.monotonic() - counted_at > 1:
+            threads, counted_at = sum(client.nthreads().values()), time.monotonic()
+        return IN_FLIGHT_PER_WORKER * max(1, threads)
+
+    return in_flight
 
 
 @contextmanager
@@ -268,8 +288,12 @@ def _dask_client(address: str) -> Iterator[Any]:
             f"no Dask scheduler answers at {address!r}: {words}. Start one with `dask scheduler` "
             "and give the address that it prints, such as tcp://127.0.0.1:8786."
         ) from error
-    # Dask tells of a lost scheduler in several tracebacks; the error raised says it in a sentence.
-    with need("distributed.utils").silence_logging_cmgr("critical"):
+    with (
+        # A lost scheduler is noticed within seconds, not after half a minute for each request,
+        need("dask").config.set({"distributed.comm.timeouts.connect": _CONNECT_SECONDS}),
+        # and told in the one sentence of our error, not in several tracebacks as well.
+        need("distributed.utils").silence_logging_cmgr("critical"),
+    ):
         try:
             yield client
         finally:

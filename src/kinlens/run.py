@@ -15,19 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from kinlens.atomic import (
-    atomic_path,
-    hash_bytes,
-    hash_file,
-    is_leftover,
-    plain,
-    remove_leftovers,
-    write_bytes,
-    write_frame,
-    write_json,
-    write_npy,
-    write_text,
-)
+from kinlens.atomic import is_leftover, plain, remove_leftovers, write_frame, write_json
 from kinlens.errors import InputError, UsageError, WorkLostError, listing
 from kinlens.events import EventLog, now
 from kinlens.ledger import FolderLedger
@@ -35,20 +23,7 @@ from kinlens.lock import FolderLock
 from kinlens.provenance import PROGRAM, differences, fingerprint, first_record, peak_memory_mb
 from kinlens.skipped import SkipList
 
-__all__ = [
-    "EventLog",
-    "RunFolder",
-    "SkipList",
-    "atomic_path",
-    "hash_bytes",
-    "hash_file",
-    "read_run",
-    "write_bytes",
-    "write_frame",
-    "write_json",
-    "write_npy",
-    "write_text",
-]
+__all__ = ["RunFolder", "read_run"]
 
 _RECORD = "run.json"
 _LOG = "log.jsonl"
@@ -62,7 +37,7 @@ _CACHE = ".cache"
 class RunFolder:
     """A folder that one run writes into; leave it as a context manager, or with `finish`.
 
-    Made by `RunFolder.begin`.
+    Made by `RunFolder.begin`, which takes the lock and writes the first record.
 
     Attributes
     ----------
@@ -82,6 +57,7 @@ class RunFolder:
     Examples
     --------
     >>> from tempfile import TemporaryDirectory
+    >>> from kinlens.atomic import write_text
     >>> with TemporaryDirectory() as folder:
     ...     with RunFolder.begin(folder, study="taxa", config={"trees": 100}, seed=1) as run:
     ...         write_text(run.path / "note.txt", "done")

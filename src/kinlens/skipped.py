@@ -71,6 +71,15 @@ class SkipList:
     def add(self, file: str | Path, reason: str, *, record: str = "") -> None:
         """Note one record; the same one is noted once.
 
+        Parameters
+        ----------
+        file : str or pathlib.Path
+            The file, relative to the dataset folder.
+        reason : str
+            Why, as a sentence without a final full stop.
+        record : str
+            Row or identifier in the file; empty when the whole file is meant.
+
         Raises
         ------
         TooManySkippedError

@@ -14,11 +14,12 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from kinlens.atomic import write_text
 from kinlens.config import Config
 from kinlens.errors import InputError, TooManySkippedError, UsageError, WorkLostError
 from kinlens.lock import FolderLock
 from kinlens.parallel import map_blocks
-from kinlens.run import RunFolder, read_run, write_text
+from kinlens.run import RunFolder, read_run
 from kinlens.skipped import Skipped
 
 
@@ -245,9 +246,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from kinlens.atomic import write_frame
 from kinlens.parallel import Resources, map_blocks
 from kinlens.rng import RandomStreams
-from kinlens.run import RunFolder, write_frame
+from kinlens.run import RunFolder
 
 out, workers, stop_at = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
 calls = out.with_suffix(".calls")
@@ -283,17 +285,26 @@ def run_study(out: Path, *, workers: int, stop_at: int) -> int:
     return subprocess.run(command, check=False, timeout=60).returncode
 
 
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the same run, never interrupted."""
+    out = tmp_path_factory.mktemp("whole") / "run"
+    assert run_study(out, workers=1, stop_at=-1) == 0
+    return out
+
+
 @pytest.mark.parametrize("workers", [1, 2])
-def test_a_run_killed_in_the_middle_ends_with_the_same_bytes(tmp_path: Path, workers: int) -> None:
-    assert run_study(tmp_path / "whole", workers=1, stop_at=-1) == 0
+def test_a_run_killed_in_the_middle_ends_with_the_same_bytes(
+    tmp_path: Path, whole: Path, workers: int
+) -> None:
     killed = tmp_path / "killed"
     assert run_study(killed, workers=workers, stop_at=7) == -signal.SIGKILL
     assert read_run(killed)["status"] == "running"
     assert not (killed / "metrics.csv").exists()
     assert run_study(killed, workers=workers, stop_at=-1) == 0
-    assert names(killed) == names(tmp_path / "whole")
+    assert names(killed) == names(whole)
     for name in ("metrics.csv", "metrics.parquet", "skipped.tsv"):
-        assert (killed / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+        assert (killed / name).read_bytes() == (whole / name).read_bytes()
     record = read_run(killed)
     assert (record["status"], record["sessions"]) == ("finished", 2)
     calls = [int(line) for line in (tmp_path / "killed.calls").read_text().split()]

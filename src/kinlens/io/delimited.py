@@ -1,4 +1,7 @@
-"""Delimited text files as lines of UTF-8 bytes, for tables too wide for a data frame of strings."""
+"""Text of any spreadsheet's making to UTF-8, and delimited files as lines of bytes.
+
+Lines are for tables too wide for a data frame of strings; those that fit are read in `metadata`.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ from pathlib import Path
 
 from kinlens.errors import InputError
 
-__all__ = ["DelimitedLines", "read_delimited", "tidy_label"]
+__all__ = ["DelimitedLines", "guess_delimiter", "read_delimited", "read_utf8", "tidy_label"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,13 +53,10 @@ class DelimitedLines:
 def read_delimited(path: str | Path) -> DelimitedLines:
     """Read the lines of a table.
 
-    The delimiter is a tab in ``.tsv`` files, elsewhere the one most frequent in the first line.
-
     Parameters
     ----------
     path : path
-        Text separated by commas, semicolons or tabs, optionally gzip (told by content). UTF-8 or
-        UTF-16 with its mark; anything else is read as Windows-1252.
+        Text that `read_utf8` can read, separated by commas, semicolons or tabs.
 
     Raises
     ------
@@ -64,18 +64,46 @@ def read_delimited(path: str | Path) -> DelimitedLines:
         When the file is missing, empty, damaged or not text.
     """
     path = Path(path)
-    content, notes = _read_utf8(path)
+    content, notes = read_utf8(path)
     lines = content.splitlines()
     while lines and not lines[-1].strip(b",;\t "):
         lines.pop()
     if not lines:
         raise InputError("the file is empty", where=path)
-    is_tsv = path.name.lower().removesuffix(".gz").endswith(".tsv")
-    unquoted = re.sub(r'"[^"]*"', "", lines[0].decode())
-    delimiter = "\t" if is_tsv else max(",\t;", key=unquoted.count)
-    if delimiter == ";":
-        notes.append("cells are separated by ';' (as spreadsheets in some countries save them)")
+    delimiter, odd = guess_delimiter(lines[0].decode(), path)
+    notes += odd
     return DelimitedLines(lines, delimiter, tuple(notes))
+
+
+def guess_delimiter(header: str, path: Path) -> tuple[str, list[str]]:
+    """Tell what separates the cells of a table, from its first line.
+
+    Parameters
+    ----------
+    header : str
+        The first line. What stands in double quotes does not count.
+    path : pathlib.Path
+        In files called ``.tsv`` it is a tab when the line has one, elsewhere the most frequent of
+        comma, tab and semicolon; a comma when there is none of them.
+
+    Returns
+    -------
+    delimiter : str
+        One character.
+    notes : list of str
+        A sentence when the choice may surprise.
+
+    Examples
+    --------
+    >>> guess_delimiter('"a,b,c";d;e', Path("table.csv"))[0]
+    ';'
+    """
+    unquoted = re.sub(r'"[^"]*"', "", header)
+    is_tsv = path.name.lower().removesuffix(".gz").endswith(".tsv")
+    delimiter = "\t" if is_tsv and "\t" in unquoted else max(",\t;", key=unquoted.count)
+    if delimiter != ";":
+        return delimiter, []
+    return delimiter, ["cells are separated by ';' (as spreadsheets in some countries save them)"]
 
 
 def tidy_label(text: str) -> str:
@@ -89,7 +117,28 @@ def tidy_label(text: str) -> str:
     return text.strip().replace(" ", "_")
 
 
-def _read_utf8(path: Path) -> tuple[bytes, list[str]]:
+def read_utf8(path: str | Path) -> tuple[bytes, list[str]]:
+    """Read a text file as UTF-8, whatever a spreadsheet made of it.
+
+    Parameters
+    ----------
+    path : path
+        Optionally gzip (told by content). UTF-8 with or without its mark, UTF-16 with its mark;
+        anything else is read as Windows-1252.
+
+    Returns
+    -------
+    content : bytes
+        UTF-8 without a mark, line ends as they are.
+    notes : list of str
+        Sentences on what had to be worked around.
+
+    Raises
+    ------
+    InputError
+        When the file is missing, damaged or not text.
+    """
+    path = Path(path)
     if not path.is_file():
         raise InputError("no such file" if not path.exists() else "not a file", where=path)
     try:
@@ -101,7 +150,10 @@ def _read_utf8(path: Path) -> tuple[bytes, list[str]]:
             f"cannot be read ({error})", where=path, remedy="Fetch or copy the file again."
         ) from error
     if raw.startswith((b"\xff\xfe", b"\xfe\xff")):
-        return raw.decode("utf-16").encode(), ["the file is UTF-16"]
+        try:
+            return raw.decode("utf-16").encode(), ["the file is UTF-16"]
+        except UnicodeError as error:
+            raise InputError("begins as UTF-16 but is not", where=path) from error
     raw = raw.removeprefix(b"\xef\xbb\xbf")
     if b"\0" in raw:
         raise InputError("not a text file", where=path)

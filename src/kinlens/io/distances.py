@@ -14,8 +14,9 @@ from typing import IO
 
 import numpy as np
 
-from kinlens.atomic import atomic_path, write_npy, write_text
+from kinlens.atomic import write_npy, write_text
 from kinlens.errors import InputError, UsageError
+from kinlens.io.compressed import written_atomically
 from kinlens.io.delimited import DelimitedLines, read_delimited, tidy_label
 from kinlens.records.distances import DistanceMatrix
 from kinlens.typing import FloatArray
@@ -89,13 +90,8 @@ def write_distances(matrix: DistanceMatrix, path: str | Path) -> None:
     delimiter = {".csv": ",", ".tsv": "\t"}.get(Path(name.removesuffix(".gz")).suffix)
     if delimiter is None:
         raise UsageError(f"{path}: distances are written as .csv, .tsv, .csv.gz, .tsv.gz or .npy.")
-    with atomic_path(path) as part, part.open("wb") as raw:
-        if name.endswith(".gz"):
-            # No time stamp and no file name in the gzip header.
-            with gzip.GzipFile(filename="", fileobj=raw, mode="wb", mtime=0) as file:
-                _write_table(matrix, file, delimiter)
-        else:
-            _write_table(matrix, raw, delimiter)
+    with written_atomically(path) as file:
+        _write_table(matrix, file, delimiter)
 
 
 def names_path(path: str | Path) -> Path:

@@ -7,16 +7,15 @@ elsewhere.
 
 from __future__ import annotations
 
-import gzip
 import zlib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import chain, islice
+from itertools import islice
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
-from kinlens.atomic import atomic_path
 from kinlens.errors import InputError, UsageError, did_you_mean
+from kinlens.io.compressed import written_atomically
 from kinlens.io.metadata import read_table
 from kinlens.records.sequences import (
     ALPHABETS,
@@ -28,9 +27,16 @@ from kinlens.records.sequences import (
 )
 from kinlens.records.taxonomy import tidy_names
 
-__all__ = ["iterate_fasta", "join_species", "read_fasta", "read_sequence_species", "write_fasta"]
+__all__ = [
+    "iterate_fasta",
+    "iterate_headers",
+    "join_species",
+    "read_fasta",
+    "read_sequence_species",
+    "write_fasta",
+]
 
-# Records looked at to tell the alphabet of a file that is read lazily.
+# Records read together from a file that is read lazily; the first ones tell the alphabet.
 _SAMPLE = 1000
 _NAMES = {"dna": "DNA", "rna": "RNA", "protein": "protein"}
 _BLANKS = b" \t\r\n"
@@ -98,7 +104,7 @@ def iterate_fasta(
     Raises
     ------
     InputError
-        As in `read_fasta`, when the record is reached; repeated ids are not looked for.
+        As in `read_fasta`, at most 1,000 records early; repeated ids are not looked for.
     """
     path = Path(path)
     records = _records(path)
@@ -106,9 +112,30 @@ def iterate_fasta(
     if not sample:
         raise InputError("the file holds no sequences", where=path)
     reader = _LetterReader(path, [sequence for _name, sequence in sample], alphabet)
-    for name, sequence in chain(sample, records):
-        (letters,) = reader.read([name], [sequence])
-        yield name, letters
+    while sample:
+        ids, sequences = zip(*sample, strict=True)
+        yield from zip(ids, reader.read(ids, sequences), strict=True)
+        sample = list(islice(records, _SAMPLE))
+
+
+def iterate_headers(path: str | Path) -> Iterator[str]:
+    """Yield the header of each record of a FASTA file, without ``>``; the letters are passed over.
+
+    Raises
+    ------
+    InputError
+        When the file is missing, empty, damaged or not FASTA.
+    """
+    path = Path(path)
+    number = 0
+    try:
+        with _opened(path) as file:
+            for line in file:
+                if line.startswith(b">"):
+                    number += 1
+                    yield line[1:].decode("utf-8", errors="replace").strip(" \t\r\n")
+    except (OSError, EOFError, zlib.error) as error:
+        raise _cut_off(path, number, error) from error
 
 
 def write_fasta(sequences: SequenceSet, path: str | Path, *, width: int = 80) -> None:
@@ -125,14 +152,10 @@ def write_fasta(sequences: SequenceSet, path: str | Path, *, width: int = 80) ->
     """
     if width < 1:
         raise UsageError(f"width must be at least 1, not {width}.")
-    path = Path(path)
-    with atomic_path(path) as part, part.open("wb") as raw:
-        if path.suffix == ".gz":
-            # No time stamp and no file name in the gzip header.
-            with gzip.GzipFile(filename="", fileobj=raw, mode="wb", mtime=0) as file:
-                _write(file, sequences, width)
-        else:
-            _write(raw, sequences, width)
+    with written_atomically(path) as file:
+        for name, letters in sequences:
+            lines = [letters[start : start + width] for start in range(0, len(letters), width)]
+            file.write(b"\n".join([b">" + name.encode(), *lines, b""]))
 
 
 def read_sequence_species(path: str | Path) -> dict[str, str]:
@@ -242,7 +265,9 @@ def _records(path: Path) -> Iterator[tuple[str, bytes]]:
                 name = record.id
                 if not name:
                     raise InputError(f"record {number:,} has no id after '>'", where=path)
-                letters = record.sequence.encode("ascii").translate(None, _BLANKS)
+                letters = record.sequence.encode("ascii")
+                if b" " in letters or b"\t" in letters:
+                    letters = letters.translate(None, _BLANKS)
                 if not letters:
                     raise InputError(
                         f"sequence {name!r} (record {number:,}) has no letters",
@@ -256,12 +281,16 @@ def _records(path: Path) -> Iterator[tuple[str, bytes]]:
         after = f"after record {number:,} ({name})" if number else "at its start"
         raise InputError(f"not FASTA {after}: {_first_line(error)}", where=path) from error
     except (OSError, EOFError, zlib.error) as error:
-        reason = getattr(error, "strerror", None) or _first_line(error)
-        raise InputError(
-            f"cannot be read after {number:,} records ({reason})",
-            where=path,
-            remedy="Fetch or copy the file again.",
-        ) from error
+        raise _cut_off(path, number, error) from error
+
+
+def _cut_off(path: Path, number: int, error: BaseException) -> InputError:
+    reason = getattr(error, "strerror", None) or _first_line(error)
+    return InputError(
+        f"cannot be read after {number:,} records ({reason})",
+        where=path,
+        remedy="Fetch or copy the file again.",
+    )
 
 
 def _opened(path: Path) -> Any:
@@ -306,12 +335,6 @@ def _first_line(error: BaseException) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
 
 
-def _write(file: IO[bytes] | gzip.GzipFile, sequences: SequenceSet, width: int) -> None:
-    for name, letters in sequences:
-        lines = [letters[start : start + width] for start in range(0, len(letters), width)]
-        file.write(b"\n".join([b">" + name.encode(), *lines, b""]))
-
-
 # --- letters
 
 
@@ -325,16 +348,17 @@ class _LetterReader:
         self.is_told = alphabet is None
         self.alphabet = alphabet or guess_alphabet([letters.upper() for letters in sample])
         self.allowed = ALPHABETS[self.alphabet] + GAPS
-        turned = {"dna": (b"U", b"T"), "rna": (b"T", b"U")}.get(alphabet or "", (b"", b""))
-        self.table = bytes.maketrans(*turned)
+        self.turned = {"dna": (b"U", b"T"), "rna": (b"T", b"U")}.get(alphabet or "")
 
-    def read(self, ids: Sequence[str], sequences: Sequence[bytes]) -> Iterator[bytes]:
-        """Yield the letters of each sequence, or raise with all those at fault."""
+    def read(self, ids: Sequence[str], sequences: Sequence[bytes]) -> list[bytes]:
+        """Return the letters of each sequence, or raise with all those at fault."""
         faults: list[str] = []
         nucleotides: list[str] = []
         letters: list[bytes] = []
         for name, sequence in zip(ids, sequences, strict=True):
-            upper = sequence.upper().translate(self.table)
+            upper = sequence.upper()
+            if self.turned:
+                upper = upper.replace(*self.turned)
             letters.append(upper)
             if unknown := upper.translate(None, self.allowed):
                 position = upper.index(unknown[:1]) + 1
@@ -356,7 +380,7 @@ class _LetterReader:
                 offenders=nucleotides,
                 remedy="Split the file; or say that the alphabet is protein if they are.",
             )
-        yield from letters
+        return letters
 
     def _remedy(self, faults: Sequence[str]) -> str:
         if self.is_told and faults[0].startswith(

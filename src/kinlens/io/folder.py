@@ -7,6 +7,7 @@ later (`io.pictures_check` looks into each).
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +17,7 @@ import numpy as np
 import pandas as pd
 from pydantic import Field
 
+from kinlens.atomic import hash_file, write_frame
 from kinlens.config import Config, build_config, read_toml
 from kinlens.errors import InputError, UsageError, nearest_names
 from kinlens.io.distances import read_distances, write_distances
@@ -26,7 +28,6 @@ from kinlens.io.newick import read_newick, write_newick
 from kinlens.records.collection import Collection, Mismatch, Problem, find_mismatches
 from kinlens.records.specimens import SpecimenTable
 from kinlens.records.taxonomy import RANKS, Taxonomy, find_conflicts
-from kinlens.run import hash_file, write_frame
 
 __all__ = ["DatasetConfig", "read_collection", "write_collection"]
 
@@ -219,12 +220,13 @@ def _with_files(
     specimens: SpecimenTable, collection: Collection, *, file: str
 ) -> tuple[SpecimenTable, list[Problem]]:
     """Leave out the rows whose picture files do not exist or lie outside the folder."""
-    root = collection.folder.resolve()
+    # By name alone: a link to a picture elsewhere counts as inside, "../" does not.
+    root = Path(os.path.abspath(collection.folder))
     present, problems = [], []
     names_by_folder: dict[Path, list[str]] = {}
     for row, image in enumerate(specimens.image):
         files = collection.image_files(str(image))
-        outside = [path for path in files if not path.resolve().is_relative_to(root)]
+        outside = [path for path in files if not Path(os.path.abspath(path)).is_relative_to(root)]
         absent = [path for path in files if not path.is_file()]
         if not outside and not absent:
             present.append(row)
@@ -247,7 +249,7 @@ def _worded_absence(file: Path, root: Path, names_by_folder: dict[Path, list[str
             sorted(entry.name for entry in parent.iterdir()) if parent.is_dir() else []
         )
     near = nearest_names(file.name, names_by_folder[parent], most=1)
-    shown = file.resolve().relative_to(root)
+    shown = Path(os.path.abspath(file)).relative_to(root)
     return f"no file {shown}" + (f"; there is {near[0]}" if near else "")
 
 
@@ -257,12 +259,14 @@ def _unlisted_pictures(specimens: SpecimenTable, collection: Collection) -> list
     if not folder.is_dir():
         return []
     listed = {
-        path.resolve() for image in specimens.image for path in collection.image_files(str(image))
+        os.path.abspath(path)
+        for image in specimens.image
+        for path in collection.image_files(str(image))
     }
     unlisted = sorted(
         path
         for path in folder.rglob("*")
-        if path.suffix.lower() in _PICTURE_ENDINGS and path.resolve() not in listed
+        if path.suffix.lower() in _PICTURE_ENDINGS and os.path.abspath(path) not in listed
     )
     return [
         Problem(

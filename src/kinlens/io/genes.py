@@ -18,8 +18,9 @@ from typing import IO
 import numpy as np
 import pandas as pd
 
-from kinlens.atomic import atomic_path, write_frame
+from kinlens.atomic import write_frame
 from kinlens.errors import InputError, UsageError, listing
+from kinlens.io.compressed import written_atomically
 from kinlens.io.delimited import read_delimited, tidy_label
 from kinlens.io.metadata import read_table
 from kinlens.typing import Float32Array
@@ -114,13 +115,8 @@ def write_genes(frame: pd.DataFrame, path: str | Path) -> None:
         return
     if not name.endswith((".csv", ".csv.gz")):
         raise UsageError(f"{path}: genes are written as .csv, .csv.gz or .parquet.")
-    with atomic_path(path) as part, part.open("wb") as raw:
-        if name.endswith(".gz"):
-            # No time stamp and no file name in the gzip header.
-            with gzip.GzipFile(filename="", fileobj=raw, mode="wb", mtime=0) as file:
-                _write_text(frame, values, corner, file)
-        else:
-            _write_text(frame, values, corner, raw)
+    with written_atomically(path) as file:
+        _write_text(frame, values, corner, file)
 
 
 def read_traits(path: str | Path) -> pd.DataFrame:

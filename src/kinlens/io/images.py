@@ -23,6 +23,7 @@ from kinlens.typing import AnyArray
 
 __all__ = [
     "MOST_PIXELS",
+    "SUFFIXES",
     "Depth",
     "ImageError",
     "Note",
@@ -38,7 +39,7 @@ MOST_PIXELS = 89_478_485
 Depth: TypeAlias = Literal["uint8", "float32"]
 # Pictures whose shorter side is below this are icons or tracking pixels, not specimens.
 _TINY = 16
-_SUFFIXES = {
+SUFFIXES = {
     ".jpg": "JPEG",
     ".jpeg": "JPEG",
     ".jpe": "JPEG",
@@ -57,6 +58,7 @@ _SUFFIXES = {
     ".pgm": "PPM",
     ".pbm": "PPM",
 }
+"""Endings of image files, lower case, and the format that each promises."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -195,7 +197,7 @@ def resize_to_square(
     pixels: AnyArray,
     size: int,
     *,
-    background: float = 255,
+    background: float | AnyArray = 255,
     fit: Literal["pad", "crop", "stretch"] = "pad",
 ) -> AnyArray:
     """Resize a picture to a square, smoothly (bicubic, widened when shrinking).
@@ -206,8 +208,9 @@ def resize_to_square(
         Shape (H, W, C), uint8 or float32, any number of bands.
     size : int
         Side of the square in pixels.
-    background : float
-        Value of the border that ``fit="pad"`` adds, in the units of `pixels`.
+    background : float or numpy.ndarray
+        Value of the border that ``fit="pad"`` adds, in the units of `pixels`; one for all bands,
+        or one per band.
     fit : {"pad", "crop", "stretch"}
         Keep the whole picture and add a border on the short sides; keep the largest central
         square; or change the proportions.
@@ -351,7 +354,7 @@ def _scaled(path: Path, decoded: Decoded, depth: Depth) -> tuple[AnyArray, tuple
 
 def _lint(path: Path, decoded: Decoded, pixels: AnyArray) -> list[Note]:
     notes = []
-    by_name = _SUFFIXES.get(path.suffix.lower())
+    by_name = SUFFIXES.get(path.suffix.lower())
     if by_name != decoded.kind:
         is_odd = f"named {path.suffix}" if path.suffix else "without a suffix"
         notes.append(

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import numpy as np
 
+from kinlens.atomic import write_frame
 from kinlens.io.duplicates import DuplicateGroup, Fingerprint, find_duplicates, fingerprint
 from kinlens.io.images import ImageError, read_channels, read_image
 from kinlens.parallel import Resources, map_blocks
 from kinlens.records.collection import Collection, Problem
 from kinlens.records.specimens import SpecimenTable
-from kinlens.run import write_frame
 from kinlens.typing import IntArray
 
 __all__ = [

@@ -7,19 +7,19 @@ nothing (see `folder`).
 from __future__ import annotations
 
 import csv
-import gzip
 import io
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
+from kinlens.atomic import write_frame
 from kinlens.errors import InputError, did_you_mean
+from kinlens.io.delimited import guess_delimiter, read_utf8
 from kinlens.records.collection import Problem
 from kinlens.records.specimens import SpecimenTable
 from kinlens.records.taxonomy import RANKS, tidy_names
-from kinlens.run import write_frame
+from kinlens.typing import IntArray
 
 __all__ = ["DARWIN_CORE_COLUMNS", "MetadataTable", "read_metadata", "read_table", "write_metadata"]
 
@@ -45,9 +45,20 @@ _UNDERSTOOD = ("image", "specimen", "labels", *RANKS)
 
 @dataclass(frozen=True, eq=False)
 class MetadataTable:
-    """The table of pictures and what was noticed while reading it."""
+    """The table of pictures and what was noticed while reading it.
+
+    Parameters
+    ----------
+    specimens : SpecimenTable
+        The rows that can be used.
+    rows : array of int, shape (n_images,)
+        The row of each in the file, as a spreadsheet counts: the header is row 1.
+    problems : tuple of Problem
+        What was left out or worked around.
+    """
 
     specimens: SpecimenTable
+    rows: IntArray
     problems: tuple[Problem, ...]
 
 
@@ -64,8 +75,9 @@ def read_metadata(path: str | Path, *, columns: dict[str, str] | None = None) ->
     Returns
     -------
     MetadataTable
-        Names in rank columns have inner spaces turned to underscores; unknown ones are "". Rows that
-        repeat an image are left out and listed.
+        Names in rank columns have inner spaces turned to underscores; unknown ones are "". Rows
+        without an image, or with one that an earlier row has, are left out and listed. Other
+        columns whose cells all are numbers become numbers.
 
     Raises
     ------
@@ -73,7 +85,7 @@ def read_metadata(path: str | Path, *, columns: dict[str, str] | None = None) ->
         When the file cannot be read as a table or has no column of images.
     """
     path = Path(path)
-    frame, notes = read_table(path)
+    frame, notes = _read_numbered(path)
     problems = [Problem("note", "spreadsheet", path.name, "", note) for note in notes]
     frame, renamed = _with_understood_names(frame, path, columns or {})
     problems += [
@@ -91,11 +103,19 @@ def read_metadata(path: str | Path, *, columns: dict[str, str] | None = None) ->
         frame[column] = _as_numbers_if_all_are(frame[column])
     if frame.empty:
         raise InputError("no row with an image", where=path)
-    return MetadataTable(SpecimenTable(frame), tuple(problems + dropped))
+    return MetadataTable(SpecimenTable(frame), frame.index.to_numpy(), tuple(problems + dropped))
 
 
 def write_metadata(specimens: SpecimenTable, path: str | Path) -> None:
-    """Write the table of pictures as CSV, atomically."""
+    """Write the table of pictures atomically.
+
+    Parameters
+    ----------
+    specimens : SpecimenTable
+        What to write.
+    path : path
+        The suffix chooses the format, as `read_metadata` knows them.
+    """
     write_frame(Path(path), specimens.frame)
 
 
@@ -105,8 +125,8 @@ def read_table(path: str | Path) -> tuple[pd.DataFrame, list[str]]:
     Parameters
     ----------
     path : path
-        ``.csv``, ``.tsv``, ``.txt`` (each optionally ``.gz``) or ``.parquet``. The delimiter of
-        a text file is read off its first line: comma, semicolon or tab.
+        Text (optionally gzipped, in any encoding that `read_utf8` knows), its cells separated by
+        commas, semicolons or tabs as its first line is; or ``.parquet``.
 
     Returns
     -------
@@ -118,9 +138,15 @@ def read_table(path: str | Path) -> tuple[pd.DataFrame, list[str]]:
     Raises
     ------
     InputError
-        For a missing, empty or unreadable file, ragged rows (with the line) or repeated columns.
+        For a missing, empty or unreadable file, ragged rows (with their numbers) or repeated
+        columns.
     """
-    path = Path(path)
+    frame, notes = _read_numbered(Path(path))
+    return frame.reset_index(drop=True), notes
+
+
+def _read_numbered(path: Path) -> tuple[pd.DataFrame, list[str]]:
+    """Read a table whose index counts rows as a spreadsheet does: the header is row 1."""
     if not path.is_file():
         raise InputError("no such file", where=path)
     if path.suffix == ".parquet":
@@ -128,45 +154,40 @@ def read_table(path: str | Path) -> tuple[pd.DataFrame, list[str]]:
             frame = pd.read_parquet(path)
         except (OSError, ValueError) as error:
             raise InputError(f"not a Parquet file ({error})", where=path) from error
+        frame.index = pd.RangeIndex(2, len(frame) + 2)
         return frame.astype("string").fillna("").astype(object), []
-    text, notes = _decoded(path)
-    if not text.strip():
+    content, notes = read_utf8(path)
+    if not content.strip():
         raise InputError("the file is empty", where=path)
-    header = text.split("\n", 1)[0]
-    delimiter = max(",\t;", key=header.count) if any(d in header for d in ",\t;") else ","
-    if delimiter == ";":
-        notes.append("cells are separated by ';' (as spreadsheets in some countries save them)")
-    rows = [row for row in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)]
+    text = content.decode()
+    delimiter, odd = guess_delimiter(content.splitlines()[0].decode(), path)
+    try:
+        rows = list(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter))
+    except csv.Error as error:
+        raise InputError(
+            f"not a table ({error})",
+            where=path,
+            remedy="A double quote that opens a cell has to be closed.",
+        ) from error
     names = [name.strip() for name in rows[0]]
     repeated = sorted({name for name in names if names.count(name) > 1})
     if repeated:
         raise InputError("columns that appear twice", where=path, offenders=repeated)
-    body = [(number, row) for number, row in enumerate(rows[1:], start=2) if any(row)]
-    ragged = [number for number, row in body if len(row) != len(names)]
+    numbers, body = [], []
+    for number, row in enumerate(rows[1:], start=2):
+        if any(cell.strip() for cell in row):
+            numbers.append(number)
+            body.append(row)
+    ragged = [n for n, row in zip(numbers, body, strict=True) if len(row) != len(names)]
     if ragged:
         raise InputError(
-            f"lines that do not have {len(names)} cells",
+            f"rows that do not have {len(names)} cells",
             where=path,
-            offenders=[f"line {number}" for number in ragged],
+            offenders=[f"row {number}" for number in ragged],
             remedy="A cell that holds the separator must stand in double quotes.",
         )
-    return pd.DataFrame([row for _number, row in body], columns=names, dtype=object), notes
-
-
-def _decoded(path: Path) -> tuple[str, list[str]]:
-    try:
-        raw = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-    except (OSError, EOFError) as error:
-        raise InputError(f"cannot be read ({error})", where=path) from error
-    if raw.startswith((b"\xff\xfe", b"\xfe\xff")):
-        return raw.decode("utf-16").replace("\r\n", "\n"), ["the file is UTF-16"]
-    try:
-        return raw.decode("utf-8-sig").replace("\r\n", "\n"), []
-    except UnicodeDecodeError as error:
-        if b"\0" in raw:
-            raise InputError("not a text file", where=path) from error
-        note = f"not UTF-8 at byte {error.start}; read as Windows-1252"
-        return raw.decode("cp1252", errors="replace").replace("\r\n", "\n"), [note]
+    frame = pd.DataFrame(body, columns=names, index=numbers, dtype=object)
+    return frame, [*notes, *odd]
 
 
 def _with_understood_names(
@@ -198,29 +219,31 @@ def _with_understood_names(
 
 
 def _without_unusable_rows(frame: pd.DataFrame, file: str) -> tuple[pd.DataFrame, list[Problem]]:
-    image = frame["image"].to_numpy()
-    blank = image == ""
-    repeated = frame["image"].duplicated().to_numpy() & ~blank
+    is_blank = frame["image"] == ""
+    is_repeated = frame["image"].duplicated() & ~is_blank
     problems = [
-        Problem("skip", "no-image", file, f"row {i + 1}", "the cell 'image' is empty")
-        for i in np.flatnonzero(blank)
+        Problem("skip", "no-image", file, f"row {row}", "the cell 'image' is empty")
+        for row in frame.index[is_blank]
     ]
+    first = {image: row for row, image in reversed(list(frame["image"].items()))}
     problems += [
         Problem(
             "skip",
             "repeated-row",
             file,
-            f"row {i + 1}",
-            f"{image[i]} is listed already; the first row is kept",
+            f"row {row}",
+            f"{image} is listed already; row {first[image]} is kept",
         )
-        for i in np.flatnonzero(repeated)
+        for row, image in frame.loc[is_repeated, "image"].items()
     ]
-    return frame[~(blank | repeated)].reset_index(drop=True), problems
+    return frame[~(is_blank | is_repeated)], problems
 
 
 def _as_numbers_if_all_are(column: pd.Series) -> pd.Series:
     filled = column[column != ""]
+    # What looks like 007 is a label: as a number it would lose its zeros.
+    is_label = filled.str.match(r"[+-]?0\d").any()
     numbers = pd.to_numeric(filled, errors="coerce")
-    if len(filled) == 0 or numbers.isna().any():
+    if len(filled) == 0 or is_label or numbers.isna().any():
         return column
     return pd.to_numeric(column.replace("", None))

@@ -9,9 +9,9 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from kinlens.atomic import write_text
 from kinlens.errors import InputError
 from kinlens.records.tree import Tree
-from kinlens.run import write_text
 
 __all__ = ["format_newick", "parse_newick", "read_newick", "write_newick"]
 

@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from kinlens.atomic import atomic_path, write_bytes, write_frame, write_json, write_text
 from kinlens.errors import InputError
 from kinlens.io.distances import read_distances, write_distances
 from kinlens.records.result import FigureRecord, Headline, StudyResult, metrics_frame
-from kinlens.run import atomic_path, write_bytes, write_frame, write_json, write_text
 from kinlens.typing import AnyArray
 
 __all__ = ["read_model", "read_result", "write_result"]

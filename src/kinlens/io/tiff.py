@@ -22,6 +22,8 @@ __all__ = ["decode_exotic_tiff", "refuse_cut_off_tiff"]
 _WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB = 0, 1, 2
 _PLAIN = (_WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB)
 _ALPHA = (1, 2)
+# A page may hold so many values for each pixel of the limit.
+_MOST_BANDS = 8
 
 
 def decode_exotic_tiff(data: bytes, most_pixels: int) -> Decoded:
@@ -45,6 +47,13 @@ def decode_exotic_tiff(data: bytes, most_pixels: int) -> Decoded:
         page = file.pages.first
         height, width = int(page.imagelength), int(page.imagewidth)
         refuse_bomb(width, height, most_pixels)
+        if page.size > _MOST_BANDS * most_pixels:
+            raise ImageError(
+                f"{page.size:,} values in its bands and planes are more than {_MOST_BANDS} times "
+                f"the limit of {most_pixels:,} pixels",
+                code="too-large",
+                remedy="Reduce the picture, or raise the limit if you trust the file.",
+            )
         notes: tuple[Note, ...] = (SEVERAL_PAGES,) if len(file.pages) > 1 else ()
         try:
             values = page.asarray()

@@ -47,6 +47,7 @@ def rooted_at_midpoint(tree: Tree) -> Tree:
     >>> dict(zip(rooted.tip_names, rooted.depths()[rooted.tips].tolist()))
     {'c': 3.5, 'a': 2.5, 'b': 3.5}
     """
+    tree = tree.without_unifurcations()
     tip, diameter = _farthest_pair(tree)
     if diameter <= 0:
         raise InputError("a midpoint root needs two tips with a distance above 0 between them")
@@ -82,6 +83,7 @@ def rooted_by_outgroup(tree: Tree, names: Collection[str]) -> Tree:
     >>> rooted_by_outgroup(tree, ["c"]).length
     array([0., 2., 1., 2., 2.])
     """
+    tree = tree.without_unifurcations()
     wanted = set(names)
     rest = [name for name in tree.tip_names if name not in wanted]
     if not wanted or not rest:
@@ -196,7 +198,7 @@ def _rooted_above(tree: Tree, node: int, below: float) -> Tree:
     close = _SNAP * tree.height
     above, rest = int(tree.parent[node]), float(tree.length[node]) - below
     if above == 0 and rest <= close:
-        return tree.without_unifurcations()
+        return tree
     parent, length, names = tree.parent.tolist(), tree.length.tolist(), list(tree.names)
     parent.append(-1)
     length.append(0.0)

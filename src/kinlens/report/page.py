@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from jinja2 import Environment, PackageLoader, ChainableUndefined
+from jinja2 import ChainableUndefined, Environment, PackageLoader
 from markupsafe import Markup, escape
 
 from kinlens import __version__
@@ -117,7 +117,7 @@ def _cell(value: object, thumbnails: Mapping[str, bytes]) -> dict[str, object]:
     if isinstance(value, str) and value in thumbnails:
         image = Markup('<img src="data:image/jpeg;base64,{}" alt="{}" loading="lazy">').format(
             Markup(_base64(thumbnails[value])),
-            value,  # noqa: S704 - base64 of our own JPEG
+            value,
         )
         return {"text": image, "sort": value}
     return {"text": str(value), "sort": str(value)}
@@ -138,10 +138,10 @@ def _figure_markup(figure: FigureRecord) -> Markup:
         body = figure.svg.replace(
             "<svg ", f'<svg role="img" aria-label="{label}" style="{style}" ', 1
         )
-        return Markup(body)  # noqa: S704 - drawn by this package
+        return Markup(body)
     return Markup('<img src="data:image/png;base64,{}" alt="{}">').format(
         Markup(_base64(figure.png)),
-        figure.caption,  # noqa: S704 - base64 of our own PNG
+        figure.caption,
     )
 
 
@@ -156,7 +156,7 @@ def _prose(text: str) -> Markup:
         line = re.sub(r"`([^`]+)`", r"<code>\1</code>", line)
         line = re.sub(r"\*([^*]+)\*", r"<em>\1</em>", line)
         paragraphs.append(f"<p>{line}</p>")
-    return Markup("\n".join(paragraphs))  # noqa: S704 - escaped above
+    return Markup("\n".join(paragraphs))
 
 
 def _base64(content: bytes) -> str:

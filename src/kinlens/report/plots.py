@@ -18,8 +18,8 @@ from kinlens.typing import AnyArray, FloatArray
 
 __all__ = [
     "accuracy_by_group",
-    "confusion_matrix",
     "coloured_scatter",
+    "confusion_matrix",
     "dots_with_intervals",
     "reliability_curve",
     "share_answered",

@@ -33,7 +33,7 @@ class GeneRates:
     loss: FloatArray
 
     def __post_init__(self) -> None:
-        if self.gain.shape != self.loss.shape or min(self.gain.min(), self.loss.min()) < 0:
+        if self.gain.shape != self.loss.shape or np.any(self.gain < 0) or np.any(self.loss < 0):
             raise UsageError("gain and loss must be arrays of one shape, with rates of 0 or more.")
 
     def __len__(self) -> int:

@@ -16,9 +16,10 @@ from numba import njit
 from kinlens.errors import UsageError, did_you_mean
 from kinlens.simulate.noise import noise_2d
 from kinlens.simulate.raster import Lamp, openness, rasterise
+from kinlens.simulate.scale_bar import draw_scale_bar
 from kinlens.simulate.shading import Light, Seen, shade
 from kinlens.simulate.shells import Shell
-from kinlens.simulate.surface import shell_mesh
+from kinlens.simulate.surface import ShellForm, shell_mesh
 from kinlens.typing import ByteArray, Float32Array, FloatArray
 
 __all__ = ["BACKGROUNDS", "VIEWS", "Ground", "Scene", "draw_scene", "photograph"]
@@ -59,6 +60,12 @@ BACKGROUNDS = {
 
 # Each output pixel is the mean of this many by this many rendered ones.
 _SAMPLES = 2
+
+# The sRGB transfer curve as a table: finer than any 8-bit step of it.
+_LEVELS = np.linspace(0, 1, 8192)
+_SRGB_CURVE = 255 * np.where(
+    _LEVELS <= 0.0031308, 12.92 * _LEVELS, 1.055 * _LEVELS ** (1 / 2.4) - 0.055
+).astype(np.float32)
 
 
 @dataclass(frozen=True)
@@ -208,9 +215,7 @@ def photograph(shell: Shell, scene: Scene, size: int = 128) -> ByteArray:
         raise UsageError(f"a picture must be 16 pixels wide or more, not {size}.")
     fine = size * _SAMPLES
     camera, light = scene.camera(), scene.light()
-    whorls = shell.form.turns / (2 * math.pi)
-    detail = max(32.0, 4 * shell.form.spine_count) if shell.form.spines > 0.02 else 32.0
-    along, points = shell_mesh(shell.form, max(48, int(whorls * detail)), 36)
+    along, points = shell_mesh(shell.form, *_mesh_lines(shell.form, size))
     placed = points @ camera.T
     low, high = placed.min(axis=(0, 1)), placed.max(axis=(0, 1))
     pixels_per_unit = scene.fill * fine / max(high[0] - low[0], high[1] - low[1])
@@ -220,8 +225,10 @@ def photograph(shell: Shell, scene: Scene, size: int = 128) -> ByteArray:
     # Sunk a little into what it lies on, or pinned in a tray: shadows stay short.
     ground = -0.35 * float(high[2] - low[2]) * pixels_per_unit
     depth, seen_along, seen_around = rasterise(placed, along, fine)
-    to_lamp = _towards_lamp(placed, light, fine)
-    lamp_depth, _, _ = rasterise(placed @ to_lamp[:, :3].T + to_lamp[:, 3], along, fine)
+    # Shadows are soft: the lamp sees enough at two thirds of the resolution.
+    coarse = 2 * fine // 3
+    to_lamp = _towards_lamp(placed, light, coarse)
+    lamp_depth, _, _ = rasterise(placed @ to_lamp[:, :3].T + to_lamp[:, 3], along, coarse)
     open_sky = openness(depth, ground, max(fine // 48, 1), 1.4)
     open_sky *= openness(depth, ground, max(fine // 14, 1), 0.7)
     lamp = Lamp(lamp_depth, to_lamp)
@@ -234,8 +241,24 @@ def photograph(shell: Shell, scene: Scene, size: int = 128) -> ByteArray:
         # The named size is the shell's largest extent in space, whatever the view.
         largest = float(np.max(np.ptp(points.reshape(-1, 3), axis=0)))
         pixels_per_mm = scene.fill * size / extent * largest / shell.size
-        _draw_scale_bar(exposed, pixels_per_mm, scene.bar_corner)
+        draw_scale_bar(exposed, pixels_per_mm, scene.bar_corner)
     return _develop(exposed, scene)
+
+
+def _mesh_lines(form: ShellForm, size: int) -> tuple[int, int]:
+    """Return how many grid lines along and around the tube make a smooth outline.
+
+    Normals and colours are computed anew in each pixel, so the mesh carries the outline alone.
+    """
+    finer = math.sqrt(max(size, 128) / 128)
+    per_whorl, sides = 26 * finer, 30 * finer
+    # What stands out far enough to be seen in the outline needs a few lines for each wave.
+    for height, count in ((form.ribs, form.rib_count), (form.spines, form.spine_count)):
+        if height > 0.03:
+            per_whorl = max(per_whorl, 4 * count)
+    if form.cords > 0.03:
+        sides = max(sides, 3 * form.cord_count)
+    return max(48, int(form.turns / (2 * math.pi) * per_whorl)), int(sides)
 
 
 def _towards_lamp(placed: FloatArray, light: Light, size: int) -> FloatArray:
@@ -261,8 +284,9 @@ def _expose(picture: Float32Array, ground: Ground, cast: FloatArray, seed: int) 
     per_pixel = 1 / (ground.grain * size)
     for y in range(size):
         for x in range(size):
-            coarse = noise_2d(x * per_pixel / 6, y * per_pixel / 6, seed)
-            texture = 0.6 * noise_2d(x * per_pixel, y * per_pixel, seed + 1) + 0.4 * coarse
+            # Two lattices at an angle, so that neither shows.
+            u, v = (0.8 * x - 0.6 * y) * per_pixel, (0.6 * x + 0.8 * y) * per_pixel
+            texture = 0.6 * noise_2d(u, v, seed + 1) + 0.4 * noise_2d(v / 6, u / 6, seed)
             brightness = 1 + ground.contrast * (2 * texture - 1)
             # Lenses give less light to the corners.
             falloff = 1 - 0.25 * ((x / size - 0.5) ** 2 + (y / size - 0.5) ** 2)
@@ -278,34 +302,6 @@ def _expose(picture: Float32Array, ground: Ground, cast: FloatArray, seed: int) 
     return exposed
 
 
-def _draw_scale_bar(exposed: Float32Array, pixels_per_mm: float, corner: int) -> None:
-    """Draw a bar of a round length with its label into a corner, in place."""
-    size = len(exposed)
-    dot = max(1, size // 128)
-    fitting = [mm for mm in _BAR_LENGTHS if mm * pixels_per_mm <= 0.3 * size]
-    length = max(fitting, default=_BAR_LENGTHS[0])
-    bar = np.ones((2 * dot, min(max(round(length * pixels_per_mm), 2), size // 2)))
-    label = np.kron(_lettering(f"{length:g} mm"), np.ones((dot, dot)))
-    width = max(bar.shape[1], label.shape[1])
-    if width > 0.45 * size:
-        label = label[:0]
-        width = bar.shape[1]
-    ink = np.zeros((len(label) + 2 * dot + len(bar), width), dtype=bool)
-    ink[: len(label), (width - label.shape[1]) // 2 :][:, : label.shape[1]] |= label > 0
-    ink[-len(bar) :, (width - bar.shape[1]) // 2 :][:, : bar.shape[1]] = True
-    margin = 4 * dot
-    top = margin if corner >= 2 else size - margin - len(ink)
-    left = margin if corner % 2 == 0 else size - margin - width
-    patch = exposed[top : top + len(ink), left : left + width]
-    patch[ink] = 0.9 if patch.mean() < 0.2 else 0.01
-
-
-def _lettering(text: str) -> ByteArray:
-    """Return text as pixels, 5 high."""
-    rows = ["".join(_GLYPHS[letter][row] + " " for letter in text) for row in range(5)]
-    return np.array([[cell != " " for cell in row] for row in rows], dtype=np.uint8)
-
-
 def _develop(exposed: Float32Array, scene: Scene) -> ByteArray:
     """Turn linear light into an 8-bit sRGB picture, with the camera's blur and noise."""
     edged = np.pad(exposed, ((1, 1), (1, 1), (0, 0)), mode="edge")
@@ -315,21 +311,3 @@ def _develop(exposed: Float32Array, scene: Scene) -> ByteArray:
     rng = np.random.default_rng(scene.seed)
     noise = rng.standard_normal(encoded.shape, dtype=np.float32) * np.float32(scene.noise)
     return np.clip(encoded + noise + 0.5, 0, 255).astype(np.uint8)
-
-
-_LEVELS = np.linspace(0, 1, 8192)
-_SRGB_CURVE = 255 * np.where(
-    _LEVELS <= 0.0031308, 12.92 * _LEVELS, 1.055 * _LEVELS ** (1 / 2.4) - 0.055
-).astype(np.float32)
-
-_BAR_LENGTHS = (0.5, 1, 2, 5, 10, 20, 50, 100)
-
-_GLYPHS = {
-    "0": ("###", "# #", "# #", "# #", "###"),
-    "1": (" # ", "## ", " # ", " # ", "###"),
-    "2": ("## ", "  #", " # ", "#  ", "###"),
-    "5": ("###", "#  ", "## ", "  #", "## "),
-    ".": (" ", " ", " ", " ", "#"),
-    "m": ("     ", "     ", "#### ", "# # #", "# # #"),
-    " ": (" ", " ", " ", " ", " "),
-}

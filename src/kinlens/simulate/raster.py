@@ -74,18 +74,21 @@ def rasterise(
                 right = min(math.floor(max(ax, bx, cx) - 0.5), size - 1)
                 top = max(math.ceil(min(ay, by, cy) - 0.5), 0)
                 bottom = min(math.floor(max(ay, by, cy) - 0.5), size - 1)
+                # Weights of b and c are linear in x and y; that of a is the rest.
+                b_right, b_down = (cy - ay) / area, (ax - cx) / area
+                c_right, c_down = (ay - by) / area, (bx - ax) / area
                 for y in range(top, bottom + 1):
+                    b_row = b_down * (y + 0.5 - ay) + b_right * (0.5 - ax)
+                    c_row = c_down * (y + 0.5 - ay) + c_right * (0.5 - ax)
                     for x in range(left, right + 1):
-                        px, py = x + 0.5, y + 0.5
-                        wb = ((px - ax) * (cy - ay) - (py - ay) * (cx - ax)) / area
-                        wc = ((bx - ax) * (py - ay) - (by - ay) * (px - ax)) / area
-                        if wb < 0 or wc < 0 or wb + wc > 1:
+                        b, c = b_row + b_right * x, c_row + c_right * x
+                        if b < 0 or c < 0 or b + c > 1:
                             continue
-                        z = az + wb * (bz - az) + wc * (cz - az)
+                        z = az + b * (bz - az) + c * (cz - az)
                         if z > depth[y, x]:
                             depth[y, x] = z
-                            seen_along[y, x] = along[ar] + wb * (along[br] - along[ar])
-                            seen_around[y, x] = (ac + wc * (cc - ac)) * turn - math.pi
+                            seen_along[y, x] = along[ar] + b * (along[br] - along[ar])
+                            seen_around[y, x] = (ac + c * (cc - ac)) * turn - math.pi
     return depth, seen_along, seen_around
 
 

@@ -197,7 +197,7 @@ def shade(seen: Seen, form: ShellForm, pattern: Pattern, light: Light) -> Float3
     picture = np.zeros((size, size, 4), dtype=np.float32)
     hx, hy, hz = light.x, light.y, light.z + 1
     half = math.sqrt(hx * hx + hy * hy + hz * hz)
-    softness = light.softness * size
+    softness = light.softness * seen.lamp.depth.shape[0]
     exposure = (light.key * light.z + light.ambient) / 1.3
     ground_share = light.key * light.z / (light.key * light.z + light.ambient)
     for y in range(size):
@@ -242,7 +242,7 @@ def shade(seen: Seen, form: ShellForm, pattern: Pattern, light: Light) -> Float3
             lit = light.key * reaches * max((facing + 0.1) / 1.1, 0.0)
             lit += light.ambient * (0.8 + 0.2 * ny) * openness
             shine = max((nx * hx + ny * hy + nz * hz) / half, 0.0)
-            shine = 0.3 * gloss * light.key * reaches * shine ** (15 + 90 * gloss)
+            shine = 0.8 * gloss * light.key * reaches * shine ** (12 + 50 * gloss)
             picture[y, x, 0] = red * lit + shine
             picture[y, x, 1] = green * lit + shine
             picture[y, x, 2] = blue * lit + shine

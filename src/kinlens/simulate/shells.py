@@ -91,7 +91,7 @@ def raup_parameters(traits: FloatArray) -> dict[str, float]:
     Examples
     --------
     >>> {name: round(value, 2) for name, value in raup_parameters(np.zeros(21)).items()}
-    {'W': 1.86, 'D': 0.07, 'T': 1.53, 'S': 1.1}
+    {'W': 1.79, 'D': 0.07, 'T': 1.75, 'S': 1.1}
     """
     value = _limited(traits)
     expansion = math.exp(0.58 * math.exp(0.6 * value["expansion"]))
@@ -129,7 +129,7 @@ def shell_of(traits: FloatArray, *, age: float = 1.0, phase: float = 0.0, seed: 
     --------
     >>> shell = shell_of(np.zeros(len(TRAITS)))
     >>> round(shell.form.turns / (2 * math.pi), 1), round(shell.size)
-    (6.8, 24)
+    (7.3, 24)
     """
     if not 0 < age <= 1:
         raise UsageError(f"age must be above 0 and at most 1, not {age:g}.")

@@ -94,7 +94,9 @@ matrices = st.integers(1, 7).flatmap(
 )
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40)
+@settings(
+    deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40
+)
 @given(matrices, st.sampled_from(["d.csv", "d.tsv", "d.csv.gz", "d.tsv.gz", "d.npy"]))
 def test_round_trip_is_exact(tmp_path: Path, matrix: DistanceMatrix, name: str) -> None:
     write_distances(matrix, tmp_path / name)

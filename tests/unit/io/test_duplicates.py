@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -119,6 +119,7 @@ def test_pixel_hash_sees_shape_type_and_values() -> None:
     assert pixel_hash(pixels[:, ::-1][:, ::-1]) == pixel_hash(pixels)
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.integers(0, 2**64 - 1) | st.integers(0, 300), max_size=40),
     st.integers(0, 63),

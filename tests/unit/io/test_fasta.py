@@ -147,7 +147,9 @@ def test_lazy_reading_names_a_late_fault(fasta) -> None:
 letters = st.text("ACGTRYSWKMBDHVN-", min_size=1, max_size=200)
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30)
+@settings(
+    deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30
+)
 @given(
     st.dictionaries(st.text("abcXYZ019_|.", min_size=1, max_size=9), letters, min_size=1),
     st.sampled_from(["a.fasta", "a.fasta.gz"]),

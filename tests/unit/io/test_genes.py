@@ -82,7 +82,9 @@ def test_missing_cells_of_equal_columns_do_not_hide_that_they_are_equal(tmp_path
     assert genes.columns.tolist() == ["g"]
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40)
+@settings(
+    deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40
+)
 @given(
     st.lists(
         st.lists(st.sampled_from([0.0, 1.0, np.nan]), min_size=3, max_size=3),

@@ -136,6 +136,15 @@ def test_limit_of_pixels_can_be_moved(tmp_path: Path) -> None:
     assert read_image(file, most_pixels=2_000).size == (50, 40)
 
 
+def test_bands_count_towards_the_limit(tmp_path: Path) -> None:
+    values = np.zeros((20, 20, 40), dtype=np.uint16)
+    tifffile.imwrite(tmp_path / "a.tif", values, photometric="minisblack", planarconfig="contig")
+    with pytest.raises(ImageError) as raised:
+        read_image(tmp_path / "a.tif", most_pixels=1_000)
+    assert raised.value.code == "too-large"
+    assert read_image(tmp_path / "a.tif", most_pixels=2_000).size == (20, 20)
+
+
 def test_large_but_allowed_picture_is_read_without_a_warning(tmp_path: Path) -> None:
     # Between Pillow's own limit, where it warns, and twice that, where it refuses.
     file = tmp_path / "a.tif"
@@ -593,3 +602,31 @@ def test_pillows_warnings_do_not_leak_but_others_do(tmp_path: Path, colours: np.
     np.testing.assert_array_equal(read_image(file).pixels, colours)
     with pytest.warns(UserWarning, match="mine"):
         warnings.warn("mine", stacklevel=1)
+
+
+# --- real pictures
+
+
+@pytest.mark.shared
+def test_real_pictures_are_read_without_a_note(shared_data: Path) -> None:
+    folder = shared_data / "butterflies" / "images"
+    files = sorted(folder.iterdir())[::100]
+    assert len(files) > 20
+    for file in files:
+        picture = read_image(file)
+        assert picture.notes == ()
+        with Image.open(file) as opened:
+            np.testing.assert_array_equal(picture.pixels, np.asarray(opened.convert("RGB")))
+
+
+@pytest.mark.shared
+def test_real_cells_have_four_channels(shared_data: Path) -> None:
+    folder = shared_data / "cells" / "images"
+    greens = sorted(folder.glob("*_green.jpg"))[::100]
+    assert len(greens) > 10
+    for green in greens:
+        stem = green.name.removesuffix("_green.jpg")
+        files = [folder / f"{stem}_{channel}.jpg" for channel in ("red", "green", "blue", "yellow")]
+        picture = read_channels(files)
+        assert picture.pixels.shape == (128, 128, 4)
+        assert {note.code for note in picture.notes} <= {"blank"}

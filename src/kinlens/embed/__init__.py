@@ -1,0 +1,1 @@
+"""Things to vectors: pictures and sequences, by descriptors, counts and networks."""

@@ -1,0 +1,1 @@
+"""Honest evaluation: splits, metrics, resampling, and the statistics of matrices and signal."""

@@ -1,0 +1,1 @@
+"""Distances and the spaces that they live in."""

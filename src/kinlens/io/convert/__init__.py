@@ -1,0 +1,1 @@
+"""Published layouts to dataset folders, one file each; `catalogue` lists them."""

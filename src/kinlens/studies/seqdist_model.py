@@ -1,0 +1,188 @@
+"""The part of a `seqdist` run that answers later: reference sequences, their points, a network.
+
+Arrays and plain configuration only; what is read back can run no code.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from kinlens.errors import UsageError
+from kinlens.geometry.packing import pack_sequences
+from kinlens.geometry.retrieval import Metric, VectorIndex, rerank
+from kinlens.io.fasta import read_fasta
+from kinlens.io.results import read_model
+from kinlens.optional import need
+from kinlens.parallel import Resources
+from kinlens.records.sequences import GAPS, SequenceSet
+from kinlens.run import read_run
+from kinlens.typing import AnyArray, Float32Array
+
+if TYPE_CHECKING:
+    from kinlens.embed.neural import NeuralDistanceEmbedder
+
+__all__ = ["METRIC_OF", "model_record", "packed_network", "search", "unpacked_network"]
+
+METRIC_OF: dict[str, Metric] = {
+    "hyperbolic": "euclidean",
+    "euclidean": "euclidean",
+    "squared": "euclidean",
+    "cosine": "cosine",
+    "manhattan": "manhattan",
+    "poincare": "poincare",
+}
+"""What orders the points of each geometry as its own distance does."""
+
+_NETWORK = "network."
+SHORTLIST = 100
+
+
+def packed_network(model: NeuralDistanceEmbedder) -> dict[str, Any]:
+    """Return a trained embedder as ``{"config": plain mapping, "arrays": mapping of arrays}``."""
+    load_file = need("safetensors.numpy").load_file
+    with tempfile.TemporaryDirectory() as folder:
+        model.save(folder)
+        config = json.loads((Path(folder) / "config.json").read_text(encoding="utf-8"))
+        return {"config": config, "arrays": load_file(Path(folder) / "model.safetensors")}
+
+
+def unpacked_network(
+    config: Mapping[str, Any], arrays: Mapping[str, AnyArray], *, device: str = "auto"
+) -> NeuralDistanceEmbedder:
+    """Return the embedder that `packed_network` took apart.
+
+    Parameters
+    ----------
+    config, arrays : mapping
+        From `packed_network`.
+    device : str
+        Where it computes.
+    """
+    from kinlens.embed.neural import NeuralDistanceEmbedder
+
+    save_file = need("safetensors.numpy").save_file
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / "config.json").write_text(json.dumps(config), encoding="utf-8")
+        contiguous = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+        save_file(contiguous, Path(folder) / "model.safetensors")
+        return NeuralDistanceEmbedder.load(folder, device=device)
+
+
+def model_record(
+    network: Mapping[str, Any], references: SequenceSet, points: Float32Array
+) -> dict[str, Any]:
+    """Put together what `search` needs, as `StudyResult.model` holds it.
+
+    Parameters
+    ----------
+    network : mapping
+        From `packed_network`.
+    references : SequenceSet
+        What is searched.
+    points : array of shape (n, d)
+        Their vectors.
+    """
+    letters = np.frombuffer(b"".join(references.sequences), dtype=np.uint8)
+    return {
+        "config": {
+            "network": network["config"],
+            "ids": list(references.ids),
+            "species": list(references.species),
+        },
+        "arrays": {
+            **{_NETWORK + name: array for name, array in network["arrays"].items()},
+            "points": points,
+            "letters": letters,
+            "lengths": references.lengths,
+        },
+    }
+
+
+def search(
+    run: str | Path,
+    queries: str | Path,
+    *,
+    count: int = 10,
+    shortlist: int = SHORTLIST,
+    resources: Resources | None = None,
+) -> pd.DataFrame:
+    """Find the sequences of a finished run that are nearest to new ones.
+
+    A shortlist is made by vectors; its distances are then computed exactly.
+
+    Parameters
+    ----------
+    run : path
+        Folder of a finished run of `seqdist`.
+    queries : path
+        FASTA file. Gaps are removed.
+    count : int
+        Answers for each query, 1 or more.
+    shortlist : int
+        How many are compared exactly; never fewer than `count`.
+    resources : Resources, optional
+        Where to work.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns ``query``, ``rank`` (from 1), ``reference``, ``edit_distance`` and ``species``
+        ("" where unknown); one row an answer, queries in the order of the file.
+
+    Raises
+    ------
+    UsageError
+        When the run is of another study or `count` is out of range.
+    InputError
+        When files cannot be read.
+    """
+    resources = resources or Resources()
+    if count < 1:
+        raise UsageError(f"count must be 1 or more, not {count}.")
+    study = read_run(run)["study"]
+    if study != "seqdist":
+        raise UsageError(f"{run}: sequences are searched in a run of 'seqdist', not of {study!r}.")
+    config, arrays = read_model(run)
+    asked = read_fasta(queries)
+    texts = [sequence.translate(None, GAPS) for sequence in asked.sequences]
+    model = unpacked_network(
+        config["network"],
+        {k.removeprefix(_NETWORK): v for k, v in arrays.items() if k.startswith(_NETWORK)},
+        device=resources.device,
+    )
+    index = VectorIndex(arrays["points"], METRIC_OF[model.geometry])
+    listed = index.nearest(model.transform(texts), max(shortlist, count)).rows
+    hits = rerank(
+        pack_sequences(texts),
+        pack_sequences(_texts(arrays)),
+        listed,
+        count=count,
+        threads=resources.workers,
+    )
+    flat = hits.rows.ravel()
+    found = hits.rows.shape[1]
+    return pd.DataFrame(
+        {
+            "query": np.repeat(np.array(asked.ids, dtype=object), found),
+            "rank": np.tile(np.arange(1, found + 1), len(asked)),
+            "reference": [config["ids"][row] for row in flat],
+            "edit_distance": hits.distances.ravel(),
+            "species": [config["species"][row] or "" for row in flat],
+        }
+    )
+
+
+def _texts(arrays: Mapping[str, AnyArray]) -> list[bytes]:
+    stops = np.cumsum(arrays["lengths"])
+    letters = arrays["letters"].tobytes()
+    return [
+        letters[stop - length : stop]
+        for stop, length in zip(stops, arrays["lengths"], strict=True)
+    ]

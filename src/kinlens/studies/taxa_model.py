@@ -1,0 +1,274 @@
+"""The model that names pictures: fitted by the study, kept in its run, asked by `kinlens predict`.
+
+One hierarchical classifier answers every rank consistently; thresholds on its probabilities, set
+on specimens held out of its fitting, give the deepest safe rank and the sets of candidates.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import pandas as pd
+
+from kinlens.embed.encoders import open_encoder
+from kinlens.embed.images import embed_images
+from kinlens.errors import InputError
+from kinlens.io.results import read_model
+from kinlens.models.calibration import held_out_scores
+from kinlens.models.conformal import ConformalSets, DeepestSafeRank, SafeAnswers
+from kinlens.models.hierarchy import HierarchicalClassifier
+from kinlens.parallel import Resources
+from kinlens.rng import RandomStreams
+from kinlens.studies.taxa_task import Task
+from kinlens.typing import Float32Array, FloatArray, IntArray
+
+__all__ = [
+    "NamingModel",
+    "fit_hierarchical",
+    "fit_naming_model",
+    "load_naming_model",
+    "predict",
+]
+
+_FORMAT = 1
+_FOLDS = 3
+
+
+class ErrorRate(Protocol):
+    """The setting that decides how safe is safe."""
+
+    error_rate: float
+
+
+@dataclass(frozen=True, eq=False)
+class NamingModel:
+    """A classifier for all ranks, with its thresholds.
+
+    Parameters
+    ----------
+    classifier : HierarchicalClassifier
+        Fitted on training and validation part.
+    safe : DeepestSafeRank
+        Where an answer has to stop.
+    sets : ConformalSets
+        Which species are candidates.
+    embedder, fingerprint : str
+        The encoder, and what must be the same again when new pictures are embedded.
+    n_channels : int
+        Bands of the pictures, or separate channel files.
+    n_specimens : int
+        Specimens that it was fitted on.
+    """
+
+    classifier: HierarchicalClassifier
+    safe: DeepestSafeRank
+    sets: ConformalSets
+    embedder: str
+    fingerprint: str
+    n_channels: int
+    n_specimens: int
+
+    def answers(self, vectors: Float32Array) -> tuple[FloatArray, SafeAnswers]:
+        """Return the probabilities of the species, (n, n_species), and the safe answers."""
+        probabilities = self.classifier.predict_proba(vectors)
+        return probabilities, self.safe.predict(probabilities)
+
+    def table(self, vectors: Float32Array) -> pd.DataFrame:
+        """Name pictures.
+
+        Returns
+        -------
+        pandas.DataFrame
+            One row a picture: the name at each rank with its probability, ``safe_rank`` and
+            ``safe_name`` (empty when no rank is safe), ``candidates`` (species that the truth is
+            among at the stated rate, most probable first) and their number.
+        """
+        probabilities, safe = self.answers(vectors)
+        lineages = self.classifier.lineages_
+        frame = self.classifier.predict_frame(vectors)
+        names = safe.names(lineages)
+        ranks = np.array([*lineages.ranks, ""], dtype=object)
+        depth = np.minimum(safe.depth, len(lineages.ranks))
+        frame["safe_rank"] = ranks[depth]
+        frame["safe_name"] = [
+            "" if d == len(lineages.ranks) else names[i, d] or "" for i, d in enumerate(depth)
+        ]
+        inside = self.sets.predict(probabilities)
+        order = np.argsort(-probabilities, axis=1, kind="stable")
+        frame["n_candidates"] = inside.sum(axis=1)
+        frame["candidates"] = [
+            ";".join(str(self.classifier.classes_[c]) for c in row if chosen[c])
+            for row, chosen in zip(order, inside, strict=True)
+        ]
+        return frame
+
+    def state(self) -> dict[str, Any]:
+        """Return what `load_naming_model` reads back, for ``StudyResult.model``."""
+        words, arrays = self.classifier.state()
+        config = {
+            "format": _FORMAT,
+            "embedder": self.embedder,
+            "fingerprint": self.fingerprint,
+            "n_channels": self.n_channels,
+            "n_specimens": self.n_specimens,
+            "error_rate": self.safe.error_rate,
+            # JSON has no infinity; None says that no rank is safe.
+            "safe_threshold": _finite(self.safe.threshold_),
+            "set_threshold": _finite(float(self.sets.thresholds_[0])),
+            "classifier": words,
+        }
+        return {"config": config, "arrays": arrays}
+
+
+def fit_hierarchical(task: Task, rows: IntArray, seed: int) -> HierarchicalClassifier:
+    """Fit the hierarchical classifier on the pictures of `rows`, specimens kept whole."""
+    return HierarchicalClassifier(task.taxonomy, n_folds=_FOLDS, random_state=seed).fit(
+        task.vectors[rows], task.labels("species", rows), task.together[rows]
+    )
+
+
+def fit_naming_model(
+    task: Task, classifier: HierarchicalClassifier, config: ErrorRate, streams: RandomStreams
+) -> NamingModel:
+    """Set the thresholds of a fitted classifier, never looking at the test part.
+
+    Parameters
+    ----------
+    task : Task
+        The pictures and their split.
+    classifier : HierarchicalClassifier
+        Fitted on training and validation part.
+    config : ErrorRate
+        Settings of the study.
+    streams : RandomStreams
+        Deals specimens to folds.
+
+    Returns
+    -------
+    NamingModel
+    """
+    rows = task.split.development
+    held_out = held_out_scores(
+        HierarchicalClassifier(task.taxonomy, n_folds=2, random_state=streams.integer("folds")),
+        task.vectors[rows],
+        task.labels("species", rows),
+        groups=task.together[rows],
+        n_folds=_FOLDS,
+        rng=streams.generator("calibration"),
+    )
+    probabilities = np.exp(held_out.scores)
+    probabilities /= probabilities.sum(axis=1, keepdims=True)
+    truth = np.searchsorted(classifier.classes_, task.labels("species", rows)[held_out.rows])
+    groups = task.together[rows][held_out.rows]
+    safe = DeepestSafeRank(config.error_rate, control="confident")
+    return NamingModel(
+        classifier=classifier,
+        safe=safe.fit(probabilities, truth, classifier.lineages_, groups),
+        sets=ConformalSets(config.error_rate).fit(probabilities, truth, groups),
+        embedder=task.embedder,
+        fingerprint=task.fingerprint,
+        n_channels=task.n_channels,
+        n_specimens=task.n_specimens(rows),
+    )
+
+
+def load_naming_model(run: str | Path) -> NamingModel:
+    """Read the naming model of a finished run.
+
+    Raises
+    ------
+    InputError
+        When there is none, or it was written by another version of the format.
+    """
+    config, arrays = read_model(run)
+    if config.get("format") != _FORMAT:
+        raise InputError(
+            f"a model of format {config.get('format')}, where {_FORMAT} is read",
+            where=run,
+            remedy="Install the version of kinlens that made the run, or run the study again.",
+        )
+    classifier = HierarchicalClassifier.from_state(config["classifier"], arrays)
+    safe = DeepestSafeRank(config["error_rate"])
+    safe.lineages_ = classifier.lineages_
+    safe.threshold_ = _infinite(config["safe_threshold"])
+    sets = ConformalSets(config["error_rate"])
+    sets.thresholds_ = np.array([_infinite(config["set_threshold"])])
+    return NamingModel(
+        classifier=classifier,
+        safe=safe,
+        sets=sets,
+        embedder=config["embedder"],
+        fingerprint=config["fingerprint"],
+        n_channels=config["n_channels"],
+        n_specimens=config["n_specimens"],
+    )
+
+
+def predict(
+    run: str | Path,
+    images: Sequence[str | Path],
+    *,
+    weights: str | Path | None = None,
+    resources: Resources | None = None,
+) -> pd.DataFrame:
+    """Name new pictures by a finished run of `taxa`.
+
+    Parameters
+    ----------
+    run : path
+        The run folder.
+    images : sequence of path
+        Pictures; unreadable ones get a row with the reason in ``problem``.
+    weights : path, optional
+        The network's weights when the run was made with a file of them.
+    resources : Resources, optional
+        Where to work.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row a picture, in the order given: ``image``, the columns of `NamingModel.table`, and
+        ``problem``.
+
+    Raises
+    ------
+    InputError
+        When the run has no model, or the encoder is not the one it was made with.
+    """
+    model = load_naming_model(run)
+    resources = resources or Resources()
+    encoder = open_encoder(
+        model.embedder,
+        n_channels=model.n_channels,
+        weights=weights,
+        device=resources.device,
+    )
+    if encoder.fingerprint != model.fingerprint:
+        raise InputError(
+            f"the run was made with the encoder {model.fingerprint}, but {model.embedder!r} is now "
+            f"{encoder.fingerprint}",
+            where=run,
+            remedy="Give the same --weights, or run the study again.",
+        )
+    names = [str(image) for image in images]
+    embedded = embed_images(list(images), encoder, ids=names, resources=resources)
+    table = model.table(embedded.values)
+    table.insert(0, "image", embedded.ids)
+    reasons = {skipped.file: skipped.reason for skipped in embedded.skipped}
+    whole = pd.DataFrame({"image": names}).merge(
+        table.drop_duplicates("image"), on="image", how="left"
+    )
+    whole["problem"] = [reasons.get(Path(name).as_posix(), "") for name in names]
+    return whole
+
+
+def _finite(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None
+
+
+def _infinite(value: float | None) -> float:
+    return np.inf if value is None else float(value)

@@ -1,0 +1,376 @@
+"""From what `taxa` found to its result: tables, figures, predictions and words."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from PIL import Image
+
+from kinlens.embed.container import to_anndata
+from kinlens.evaluate.hierarchy import RankedAnswers, SafetyReport, safety_report
+from kinlens.evaluate.tables import class_table, shot_table
+from kinlens.io.images import read_channels, read_image, resize_to_square
+from kinlens.models.conformal import SafeAnswers
+from kinlens.parallel import Resources
+from kinlens.records.collection import Collection
+from kinlens.records.result import FigureRecord, StudyResult, metric_row, metrics_frame
+from kinlens.rng import RandomStreams
+from kinlens.studies import taxa_figures as figures
+from kinlens.studies.taxa_model import NamingModel
+from kinlens.studies.taxa_task import Scored, Task
+from kinlens.studies.taxa_words import TaxaFindings, headlines_of, methods_of
+from kinlens.typing import ByteArray, FloatArray
+
+__all__ = ["report_of"]
+
+_QUERIES = 6
+_NEIGHBOURS = 5
+_THUMBNAIL = 96
+_TABLE_THUMBNAILS = 120
+
+
+def report_of(
+    collection: Collection,
+    task: Task,
+    config: Any,
+    streams: RandomStreams,
+    resources: Resources,
+    *,
+    scored: Sequence[Scored],
+    naming: NamingModel,
+    metrics: Sequence[dict[str, object]],
+) -> StudyResult:
+    """Gather the result of the study.
+
+    Parameters
+    ----------
+    collection : Collection
+        The dataset.
+    task : Task
+        Pictures, names and split.
+    config : TaxaConfig
+        Settings of the study.
+    streams : RandomStreams
+        For intervals, the map and the choice of example pictures.
+    resources : Resources
+        Whom to tell.
+    scored : sequence of Scored
+        Answers of every model at every rank.
+    naming : NamingModel
+        The model that answers for new pictures.
+    metrics : sequence of dict
+        Rows of ``metrics.csv`` for the models; those of the naming model are added here.
+    """
+    test = task.split.test
+    table = naming.table(task.vectors[test])
+    _probabilities, safe = naming.answers(task.vectors[test])
+    safety = safety_report(
+        _ranked(task, naming, safe),
+        task.together[test],
+        rng=streams.generator("safety"),
+        n_replicates=config.replicates,
+    )
+    covered = _covered(task, table)
+    findings = TaxaFindings(
+        collection=collection,
+        task=task,
+        metrics=metrics_frame([*metrics, *_safety_rows(safety, covered, task, streams)]),
+        safety=safety,
+        coverage=float(covered.mean()),
+        mean_candidates=float(table["n_candidates"].mean()),
+        error_rate=config.error_rate,
+        replicates=config.replicates,
+        permutations=config.permutations,
+    )
+    with resources.progress.task("Drawing figures", 1) as bar:
+        drawn, points = _figures(collection, task, streams, scored, findings)
+        bar.advance()
+    tables, captions = _tables(task, scored, safety)
+    tables["test_pictures"] = _picture_table(task, table)
+    captions["test_pictures"] = (
+        "Each test picture: its species, the answer, the deepest safe rank and the candidates."
+    )
+    shown = [str(image) for image in tables["test_pictures"]["image"][:_TABLE_THUMBNAILS]]
+    return StudyResult(
+        study="taxa",
+        title="Names from pictures",
+        headlines=headlines_of(findings),
+        metrics=findings.metrics,
+        methods=methods_of(findings),
+        predictions=_predictions(task, table),
+        splits=task.split.frame(task.table.image),
+        tables=tables,
+        table_captions=captions,
+        figures=drawn,
+        embedding=_anndata(task, points),
+        model=naming.state(),
+        thumbnails={image: _jpeg(_picture(collection, image)) for image in shown},
+        skipped=task.skipped,
+    )
+
+
+def _ranked(task: Task, naming: NamingModel, safe: SafeAnswers) -> RankedAnswers:
+    lineages = naming.classifier.lineages_
+    test = task.split.test
+    truth = np.stack([task.labels(rank, test) for rank in lineages.ranks], axis=1)
+    truth = np.where(truth == "", None, truth)
+    return RankedAnswers(lineages.ranks, truth, safe.names(lineages))
+
+
+def _covered(task: Task, table: pd.DataFrame) -> FloatArray:
+    """Tell for each test picture whether its species is among the candidates."""
+    truth = task.labels("species", task.split.test)
+    return np.array(
+        [
+            name in set(cell.split(";"))
+            for name, cell in zip(truth, table["candidates"], strict=True)
+        ],
+        dtype=np.float64,
+    )
+
+
+def _safety_rows(
+    safety: SafetyReport, covered: FloatArray, task: Task, streams: RandomStreams
+) -> list[dict[str, object]]:
+    common = {"split": task.split.name, "n": safety.n_specimens, "seed": streams.seed}
+    rows = [
+        metric_row(
+            "taxa",
+            target="safe_rank",
+            model="hierarchical",
+            metric="error_rate",
+            value=safety.error_rate,
+            low=safety.low,
+            high=safety.high,
+            **common,  # type: ignore[arg-type]
+        ),
+        metric_row(
+            "taxa",
+            target="species",
+            model="hierarchical",
+            metric="set_coverage",
+            value=float(covered.mean()),
+            **common,  # type: ignore[arg-type]
+        ),
+    ]
+    rows += [
+        metric_row(
+            "taxa",
+            target=str(rank),
+            model="hierarchical",
+            metric="share_answered",
+            value=float(share),
+            **common,  # type: ignore[arg-type]
+        )
+        for rank, share in zip(safety.by_rank["rank"], safety.by_rank["share"], strict=True)
+    ]
+    return rows
+
+
+def _figures(
+    collection: Collection,
+    task: Task,
+    streams: RandomStreams,
+    scored: Sequence[Scored],
+    findings: TaxaFindings,
+) -> tuple[tuple[FigureRecord, ...], FloatArray]:
+    n = task.n_specimens(task.split.test)
+    lowest = task.ranks[0]
+    group_rank = _group_rank(task)
+    groups = task.names[group_rank].tolist()
+    chosen = {each.rank: each for each in scored if each.is_chosen}
+    found = [
+        figures.score_figure(
+            findings.metrics[findings.metrics["target"].isin(task.ranks)],
+            metric=metric,
+            n=n,
+            split=task.split.grouped_by or task.split.name,
+        )
+        for metric in ("accuracy", "balanced_accuracy")
+    ]
+    found.append(figures.safe_rank_figure(findings.safety, error_rate=findings.error_rate))
+    drawn, points = figures.map_figure(
+        task.vectors, groups, rank=group_rank, embedder=task.embedder, seed=streams.integer("map")
+    )
+    found += [
+        drawn,
+        _similarity(collection, task, group_rank),
+        _neighbours(collection, task, streams, group_rank),
+    ]
+    found += [
+        figures.confusion_figure(
+            chosen[rank].answers, task.taxonomy, rank=rank, groups=_above(task, rank), n=n
+        )
+        for rank in dict.fromkeys((lowest, group_rank))
+        if rank in chosen
+    ]
+    at_lowest = {each.model: each for each in scored if each.rank == lowest}
+    calibrated = {
+        name: at_lowest[name].answers
+        for name in ("hierarchical", "random_forest", "logistic")
+        if name in at_lowest and at_lowest[name].answers.probabilities is not None
+    }
+    if calibrated:
+        found.append(figures.reliability_figure(calibrated, rank=lowest))
+    compared = {
+        name: at_lowest[name]
+        for name in ("random_forest", chosen[lowest].model if lowest in chosen else "hierarchical")
+        if name in at_lowest
+    }
+    if compared:
+        found.append(_shots(task, compared, streams, findings.replicates, rank=lowest))
+    return tuple(found), points
+
+
+def _group_rank(task: Task) -> str:
+    """Return the rank by which figures colour and bracket: family, or the nearest there is."""
+    for rank in ("family", "subfamily", "genus", "order"):
+        if rank in task.names.columns and 1 < len(set(task.names[rank])) <= 60:
+            return rank
+    return task.ranks[-1]
+
+
+def _above(task: Task, rank: str) -> dict[str, str]:
+    """Map each taxon of `rank` to the one above it by which it is bracketed."""
+    higher = task.taxonomy.ranks[task.taxonomy.ranks.index(rank) + 1 :]
+    groups = next((r for r in higher if task.names[r].nunique() > 1), rank)
+    pairs = task.names[[rank, groups]].drop_duplicates(rank)
+    return dict(zip(pairs[rank], pairs[groups], strict=True)) if groups != rank else {}
+
+
+def _similarity(collection: Collection, task: Task, group_rank: str) -> FigureRecord:
+    species = task.names["species"].tolist()
+    taxa, similarity = figures.cosine_similarity(task.vectors, species)
+    place = {name: i for i, name in enumerate(taxa)}
+    tips = collection.tree.tip_names if collection.tree is not None else ()
+    by_tree = collection.tree_rank == "species" and set(taxa) <= set(tips)
+    ordered = tips if by_tree else task.taxonomy.order()
+    group_of = dict(zip(species, task.names[group_rank], strict=True))
+    return figures.similarity_figure(
+        similarity,
+        [place[name] for name in ordered if name in place],
+        [group_of[name] for name in taxa],
+        rank=group_rank,
+        by="tree" if by_tree else "taxonomy",
+    )
+
+
+def _neighbours(
+    collection: Collection, task: Task, streams: RandomStreams, group_rank: str
+) -> FigureRecord:
+    rng = streams.generator("queries")
+    test = task.split.test
+    queries = np.sort(rng.choice(test, size=min(_QUERIES, len(test)), replace=False))
+    near = figures.nearest_pictures(task.vectors, queries, task.split.development, most=_NEIGHBOURS)
+    rows = {int(row) for row in (*queries, *near.ravel())}
+    pictures = {row: _picture(collection, str(task.table.image[row])) for row in rows}
+    return figures.neighbour_figure(
+        pictures,
+        queries,
+        near,
+        species=task.names["species"].tolist(),
+        group=task.names[group_rank].tolist(),
+        rank=group_rank,
+    )
+
+
+def _shots(
+    task: Task,
+    compared: Mapping[str, Scored],
+    streams: RandomStreams,
+    replicates: int,
+    *,
+    rank: str,
+) -> FigureRecord:
+    counts = task.training_specimens(rank)
+    tables = {
+        name: shot_table(
+            each.answers,
+            task.together[each.rows],
+            training_specimens=counts,
+            rng=streams.generator("shots", name),
+            n_replicates=replicates,
+        )
+        for name, each in compared.items()
+    }
+    return figures.shot_figure(tables, rank=rank)
+
+
+def _tables(
+    task: Task, scored: Sequence[Scored], safety: SafetyReport
+) -> tuple[dict[str, pd.DataFrame], dict[str, str]]:
+    lowest = task.ranks[0]
+    tables = {"safe_ranks": safety.by_rank}
+    captions = {"safe_ranks": "Where answers stop when names go as deep as is safe, and errors."}
+    chosen = next((e for e in scored if e.rank == lowest and e.is_chosen), None)
+    if chosen is not None:
+        tables["classes"] = class_table(
+            chosen.answers,
+            groups=task.together[chosen.rows],
+            training_specimens=task.training_specimens(lowest),
+        )
+        captions["classes"] = f"Each {lowest}, answered by the chosen model ({chosen.model})."
+    found = task.leaks.frame()
+    if len(found):
+        tables["leaks"] = found
+        captions["leaks"] = "Specimens and copies that sit on two sides of the split."
+    return tables, captions
+
+
+def _picture_table(task: Task, table: pd.DataFrame) -> pd.DataFrame:
+    test = task.split.test
+    return pd.DataFrame(
+        {
+            "image": task.table.image[test],
+            "truth": task.labels("species", test),
+            "answer": table["species"].to_numpy(),
+            "probability": table["species_probability"].to_numpy(),
+            "safe_rank": table["safe_rank"].to_numpy(),
+            "safe_name": table["safe_name"].to_numpy(),
+            "n_candidates": table["n_candidates"].to_numpy(),
+        }
+    )
+
+
+def _predictions(task: Task, table: pd.DataFrame) -> pd.DataFrame:
+    """Put truth and answer of the naming model side by side, for every test picture."""
+    test = task.split.test
+    truth = task.names.iloc[test].add_prefix("true_").reset_index(drop=True)
+    front = pd.DataFrame({"image": task.table.image[test], "specimen": task.table.specimen[test]})
+    return pd.concat([front, truth, table.reset_index(drop=True)], axis=1)
+
+
+def _anndata(task: Task, points: FloatArray) -> Any:
+    adata = to_anndata(
+        task.vectors,
+        [str(image) for image in task.table.image],
+        obs=task.table.frame.assign(split=task.split.part),
+        features=task.features,
+        provenance={"encoder": task.embedder, "fingerprint": task.fingerprint},
+    )
+    adata.obsm["X_umap"] = points
+    return adata
+
+
+def _picture(collection: Collection, image: str) -> ByteArray:
+    """Read one picture as a small square of three bands."""
+    files = collection.image_files(image)
+    picture = (
+        read_image(files[0], at_least=_THUMBNAIL)
+        if len(files) == 1
+        else read_channels(files, at_least=_THUMBNAIL)
+    )
+    pixels = np.asarray(resize_to_square(picture.pixels, _THUMBNAIL))
+    if pixels.shape[2] < 3:
+        pixels = np.repeat(pixels[:, :, :1], 3, axis=2)
+    return pixels[:, :, :3].astype(np.uint8)
+
+
+def _jpeg(pixels: ByteArray) -> bytes:
+    content = io.BytesIO()
+    Image.fromarray(pixels).save(content, format="JPEG", quality=82)
+    return content.getvalue()

@@ -1,0 +1,46 @@
+from __future__ import annotations
+
+import pytest
+
+from kinlens.errors import UsageError
+from kinlens.geometry import instruction_sets
+from kinlens.geometry.instruction_sets import available_instruction_sets, vector_width
+
+NAMES = ("avx512", "avx2", "sse2", "neon", "plain")
+
+
+def pretend(monkeypatch: pytest.MonkeyPatch, features: str) -> None:
+    monkeypatch.setattr(
+        instruction_sets._codegen_of_numba, "get_host_cpu_features", lambda: features
+    )
+
+
+@pytest.mark.parametrize(
+    ("features", "expected"),
+    [
+        ("+avx2,+avx512bw,+avx512f,+sse2", ("avx512", "avx2", "sse2", "plain")),
+        # Some processors have the foundation of AVX-512 alone; users may also switch it off.
+        ("+avx2,+avx512f,-avx512bw,+sse2", ("avx2", "sse2", "plain")),
+        ("-avx2,+sse2", ("sse2", "plain")),
+        ("+neon,+sve", ("neon", "plain")),
+        ("", ("plain",)),
+    ],
+)
+def test_what_the_processor_says_is_what_there_is(
+    features: str, expected: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pretend(monkeypatch, features)
+    assert available_instruction_sets() == expected
+    assert vector_width() == vector_width(expected[0])
+
+
+def test_what_is_not_there_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    pretend(monkeypatch, "+neon")
+    with pytest.raises(UsageError, match=r"has \(neon, plain\), not 'avx2'"):
+        vector_width("avx2")
+    assert vector_width("neon") == (0, 0)
+
+
+def test_this_machine_has_at_least_one() -> None:
+    assert set(available_instruction_sets()) <= set(NAMES)
+    assert available_instruction_sets()[-1] == "plain"
