@@ -22,9 +22,11 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from kinlens.embed.backbones import NetworkEncoder, open_backbone
+from kinlens.embed.backbones import open_backbone
 from kinlens.embed.encoders import ImageEncoder, open_encoder, parse_encoder
-from kinlens.embed.images import embed_images, read_square
+from kinlens.embed.image_pipeline import read_square
+from kinlens.embed.images import embed_images
+from kinlens.embed.network_encoder import NetworkEncoder
 from kinlens.optional import need
 from kinlens.parallel import Resources
 from kinlens.rng import RandomStreams
@@ -148,7 +150,7 @@ def alone(encoder: ImageEncoder, pictures: AnyArray) -> Callable[[], object]:
         how = torch.autocast("cpu", torch.bfloat16) if is_fast else nullcontext()
         with torch.inference_mode(), how:
             for tensor in tensors:
-                encoder.network(tensor)
+                encoder.module(tensor)
 
     return forward
 

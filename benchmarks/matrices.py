@@ -12,7 +12,6 @@ import argparse
 from collections.abc import Callable
 
 import numpy as np
-from reporting import report, seconds, versions
 from scipy.spatial.distance import pdist, squareform
 from skbio import DistanceMatrix
 from skbio.stats.distance import mantel as skbio_mantel
@@ -34,6 +33,7 @@ from kinlens.evaluate.signal import kmult, pagel_lambda
 from kinlens.geometry.patristic import patristic_distances, vcv
 from kinlens.simulate.traits import evolve_traits
 from kinlens.simulate.trees import yule_tree
+from reporting import report, seconds, versions
 
 Row = tuple[str, str, str, str]
 
@@ -54,7 +54,10 @@ def main() -> None:
     theirs_a, theirs_b = DistanceMatrix(a), DistanceMatrix(b)
     groups = rng.integers(0, 10, n)
     relatives = PhylogeneticPermutation(on_tree)
-    agree(mantel(a, b, permutations=0, rng=rng).statistic, skbio_mantel(theirs_a, theirs_b, permutations=0)[0])  # fmt: skip
+    agree(
+        mantel(a, b, permutations=0, rng=rng).statistic,
+        skbio_mantel(theirs_a, theirs_b, permutations=0)[0],
+    )
     agree(
         permanova(a, groups, permutations=0, rng=rng).test.statistic,
         skbio_permanova(theirs_a, groups, permutations=0)["test statistic"],

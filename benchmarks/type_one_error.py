@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import TypedDict
 
 import numpy as np
 from scipy.spatial.distance import pdist, squareform
@@ -41,9 +42,21 @@ from reporting import machine
 DOCS = Path(__file__).parents[1] / "docs"
 DIMENSIONS = 8
 PERMUTATIONS = 499
+PLAIN_WORLDS = 199
 LEVEL = 0.05
 BLOCK = 20
 Outcome = dict[str, float]
+Tests = dict[str, Callable[[], float]]
+"""Name of a test to what runs it on one world and returns its p-value."""
+
+
+class Draw(TypedDict):
+    """What every permutation test takes."""
+
+    rng: np.random.Generator
+    permutations: int
+
+
 NAIVE = "Pearson on pairs, as if independent"
 MANTEL = "Mantel"
 RELATIVES = "Mantel, relatives permuted"
@@ -58,6 +71,8 @@ FLIPPED_NULL = "r, Brownian null, flipped"
 CONTRASTS = "contrast test"
 KMULT = "Kmult"
 LAMBDA = "Pagel's lambda"
+HONEST = (CONTRASTS, FLIPPED_NULL, SIMULATED_NULL)
+FOR_SIGNAL = (MANTEL, KMULT, LAMBDA)
 
 
 @dataclass(frozen=True)
@@ -115,10 +130,13 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=DOCS, help="folder for the page")
     arguments = parser.parse_args()
 
-    def run(worlds: Iterable[World], sizes: Sequence[int]) -> Rates:
+    def run(
+        worlds: Iterable[World], sizes: Sequence[int], tests: Sequence[str] | None = None
+    ) -> Rates:
         return repeated(
             list(worlds),
             sizes,
+            tests=tests,
             repetitions=arguments.repetitions,
             seed=arguments.seed,
             resources=Resources(workers=arguments.workers),
@@ -127,11 +145,11 @@ def main() -> None:
     small = arguments.species[:1]
     levels = run((*TWO_TRAITS, *TREE_WORLDS), arguments.species)
     association = {
-        signal: run((associated(signal, share) for share in ASSOCIATIONS), small)
+        signal: run((associated(signal, share) for share in ASSOCIATIONS), small, HONEST)
         for signal in ("1", "0")
     }
-    by_signal = run((associated(f"{signal:g}", 0.35) for signal in SIGNALS), small)
-    found_signal = run((against_tree(signal) for signal in SIGNALS), small)
+    by_signal = run((associated(f"{signal:g}", 0.35) for signal in SIGNALS), small, HONEST)
+    found_signal = run((against_tree(signal) for signal in SIGNALS), small, FOR_SIGNAL)
     figure = power_figure(association, by_signal, found_signal, small[0])
     write_bytes(arguments.out / "type_one_error.png", figure)
     write_text(
@@ -158,11 +176,12 @@ def repeated(
     worlds: Sequence[World],
     sizes: Sequence[int],
     *,
+    tests: Sequence[str] | None,
     repetitions: int,
     seed: int,
     resources: Resources,
 ) -> Rates:
-    """Run all tests on every world and size, and gather the p-values."""
+    """Run some tests, or all, on every world and size, and gather the p-values."""
     blocks = [
         (world, n, start, min(start + BLOCK, repetitions))
         for world in worlds
@@ -170,7 +189,7 @@ def repeated(
         for start in range(0, repetitions, BLOCK)
     ]
     gathered: dict[tuple[World, int, str], list[float]] = defaultdict(list)
-    outcomes = map_blocks(partial(run_block, seed), blocks, resources=resources)
+    outcomes = map_blocks(partial(run_block, seed, tests), blocks, resources=resources)
     for (world, n, _, _), rows in zip(blocks, outcomes, strict=True):
         for row in rows:
             for test, p_value in row.items():
@@ -178,58 +197,64 @@ def repeated(
     return {key: np.array(values) for key, values in gathered.items()}
 
 
-def run_block(seed: int, block: tuple[World, int, int, int]) -> list[Outcome]:
+def run_block(
+    seed: int, wanted: Sequence[str] | None, block: tuple[World, int, int, int]
+) -> list[Outcome]:
     """Run one block of repetitions; each draws from a stream of its own."""
     world, n, start, stop = block
     streams = RandomStreams(seed).child(world.title, n)
-    tests = tests_against_tree if world.second == "tree" else tests_of_two
-    return [tests(world, n, streams.generator(index)) for index in range(start, stop)]
+    rows = []
+    for index in range(start, stop):
+        rng = streams.generator(index)
+        tests = (tests_against_tree if world.second == "tree" else tests_of_two)(world, n, rng)
+        rows.append(
+            {name: test() for name, test in tests.items() if wanted is None or name in wanted}
+        )
+    return rows
 
 
-def tests_of_two(world: World, n: int, rng: np.random.Generator) -> Outcome:
-    """Simulate two things on one tree and test whether they go together."""
+def tests_of_two(world: World, n: int, rng: np.random.Generator) -> Tests:
+    """Simulate two things on one tree, and set up the tests whether they go together."""
     tree = yule_tree(n, rng)
     scale = np.sqrt(world.decay ** np.arange(DIMENSIONS))
-    evolve = PROCESSES.get(world.first, partial(brownian, world.first))
-    looks = evolve(tree, rng) * scale
-    evolve = PROCESSES.get(world.second, partial(brownian, world.second))
-    # Both sides share what is odd about the tree, such as the fast clade, and nothing else.
-    other = evolve(tree, rng) * scale
+    looks, other = (
+        PROCESSES.get(process, partial(brownian, process))(tree, rng) * scale
+        for process in (world.first, world.second)
+    )
     other = world.association * looks + np.sqrt(1 - world.association**2) * other
     a, b = squareform(pdist(looks)), squareform(pdist(other))
     on_tree = patristic_distances(tree).values
-    options = {"rng": rng, "permutations": PERMUTATIONS}
-    fit = mrm(a, {"other": b, "tree": on_tree}, **options)
+    draw = Draw(rng=rng, permutations=PERMUTATIONS)
     return {
-        NAIVE: pairs_p_value(a, b),
-        MANTEL: mantel(a, b, **options).p_value,
-        RELATIVES: mantel(a, b, scheme=PhylogeneticPermutation(on_tree), **options).p_value,
-        PARTIAL: partial_mantel(a, b, on_tree, **options).p_value,
-        REGRESSION: float(fit.p_values[1]),
-        PROTEST: protest(looks, other, **options).p_value,
-        RV: rv_coefficient(looks, other, **options).p_value,
-        DISTANCE: unbiased_distance_correlation(a, b, **options).p_value,
-        PLAIN_NULL: plain_brownian_null(looks, a, b, tree, rng),
-        SIMULATED_NULL: brownian_null_test(a, b, tree, redraw="simulate", **options).p_value,
-        FLIPPED_NULL: brownian_null_test(a, b, tree, **options).p_value,
-        CONTRASTS: contrast_test(a, b, tree, **options).p_value,
+        NAIVE: lambda: pairs_p_value(a, b),
+        MANTEL: lambda: mantel(a, b, **draw).p_value,
+        RELATIVES: lambda: mantel(a, b, scheme=PhylogeneticPermutation(on_tree), **draw).p_value,
+        PARTIAL: lambda: partial_mantel(a, b, on_tree, **draw).p_value,
+        REGRESSION: lambda: float(mrm(a, {"other": b, "tree": on_tree}, **draw).p_values[1]),
+        PROTEST: lambda: protest(looks, other, **draw).p_value,
+        RV: lambda: rv_coefficient(looks, other, **draw).p_value,
+        DISTANCE: lambda: unbiased_distance_correlation(a, b, **draw).p_value,
+        PLAIN_NULL: lambda: plain_brownian_null(looks, a, b, tree, rng),
+        SIMULATED_NULL: lambda: brownian_null_test(a, b, tree, redraw="simulate", **draw).p_value,
+        FLIPPED_NULL: lambda: brownian_null_test(a, b, tree, **draw).p_value,
+        CONTRASTS: lambda: contrast_test(a, b, tree, **draw).p_value,
     }
 
 
-def tests_against_tree(world: World, n: int, rng: np.random.Generator) -> Outcome:
-    """Simulate looks and test whether relatives look alike."""
+def tests_against_tree(world: World, n: int, rng: np.random.Generator) -> Tests:
+    """Simulate looks, and set up the tests whether relatives look alike."""
     tree = yule_tree(n, rng)
-    scale = np.sqrt(world.decay ** np.arange(DIMENSIONS))
-    looks = brownian(world.first, tree, rng) * scale
+    looks = brownian(world.first, tree, rng) * np.sqrt(world.decay ** np.arange(DIMENSIONS))
     a, on_tree, covariance = squareform(pdist(looks)), patristic_distances(tree).values, vcv(tree)
-    options = {"rng": rng, "permutations": PERMUTATIONS}
+    draw = Draw(rng=rng, permutations=PERMUTATIONS)
+    relatives = PhylogeneticPermutation(on_tree)
     return {
-        NAIVE: pairs_p_value(a, on_tree),
-        MANTEL: mantel(a, on_tree, **options).p_value,
-        RELATIVES: mantel(a, on_tree, scheme=PhylogeneticPermutation(on_tree), **options).p_value,
-        KMULT: kmult(looks, covariance, **options).p_value,
-        LAMBDA: pagel_lambda(looks, covariance).p_value,
-        FLIPPED_NULL: brownian_null_test(a, on_tree, tree, **options).p_value,
+        NAIVE: lambda: pairs_p_value(a, on_tree),
+        MANTEL: lambda: mantel(a, on_tree, **draw).p_value,
+        RELATIVES: lambda: mantel(a, on_tree, scheme=relatives, **draw).p_value,
+        KMULT: lambda: kmult(looks, covariance, **draw).p_value,
+        LAMBDA: lambda: pagel_lambda(looks, covariance).p_value,
+        FLIPPED_NULL: lambda: brownian_null_test(a, on_tree, tree, **draw).p_value,
     }
 
 
@@ -245,8 +270,8 @@ def plain_brownian_null(
     """Test r against a Brownian null whose rates are taken as estimated, for comparison."""
     contrasts = phylogenetic_contrasts(looks, tree)
     root = np.linalg.cholesky(contrasts.T @ contrasts / len(contrasts))
-    drawn = evolve_traits(tree, DIMENSIONS * PERMUTATIONS, rng)[tree.tips]
-    worlds = drawn.reshape(len(looks), PERMUTATIONS, DIMENSIONS).transpose(1, 0, 2) @ root.T
+    drawn = evolve_traits(tree, DIMENSIONS * PLAIN_WORLDS, rng)[tree.tips]
+    worlds = drawn.reshape(len(looks), PLAIN_WORLDS, DIMENSIONS).transpose(1, 0, 2) @ root.T
     pairs = np.array([pdist(world) for world in worlds])
     pairs -= pairs.mean(axis=1, keepdims=True)
     other = squareform(b)
@@ -309,17 +334,24 @@ def share(p_values: FloatArray) -> float:
     return float((p_values <= LEVEL).mean())
 
 
-def table(rates: Rates, worlds: Sequence[World], n: int, *, within: bool = True) -> str:
-    """Lay tests down and worlds across, in per cent; bold outside 3 to 7 when `within`."""
+def table(
+    rates: Rates,
+    worlds: Sequence[World],
+    n: int,
+    *,
+    headings: Sequence[object] | None = None,
+    corner: str = "test",
+) -> str:
+    """Lay tests down and worlds across, in per cent; bold outside 3 to 7 without `headings`."""
     tests = [test for world, size, test in rates if world == worlds[0] and size == n]
-    titles = " | ".join(world.title for world in worlds)
-    lines = [f"| test | {titles} |", "| --- |" + " ---: |" * len(worlds)]
+    titles = " | ".join(map(str, headings or [world.title for world in worlds]))
+    lines = [f"| {corner} | {titles} |", "| --- |" + " ---: |" * len(worlds)]
     for test in tests:
         cells = []
         for world in worlds:
             percent = 100 * share(rates[world, n, test])
             shown = f"{percent:.1f}" if percent < 99.95 else "100"
-            cells.append(shown if not within or 3 <= percent <= 7 else f"**{shown}**")
+            cells.append(shown if headings or 3 <= percent <= 7 else f"**{shown}**")
         lines.append(f"| {test} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
@@ -393,18 +425,18 @@ Brownian motion gives, should not.
 
 ![Share of worlds in which an association was found](type_one_error.png)
 
-Two traits whose changes correlate, {small} species, both Brownian (only tests that hold their level
-there mean anything):
+Two traits whose changes correlate, {small} species, both Brownian (tests that hold their level
+alone are shown):
 
-{table(association["1"], with_history, small, within=False)}
+{table(association["1"], with_history, small, headings=ASSOCIATIONS, corner="correlation")}
 
 Both without phylogenetic signal:
 
-{table(association["0"], without, small, within=False)}
+{table(association["0"], without, small, headings=ASSOCIATIONS, corner="correlation")}
 
 Looks with more and more of Pagel's lambda, against the tree:
 
-{table(found_signal, looks, small, within=False)}
+{table(found_signal, looks, small, headings=SIGNALS, corner="lambda")}
 """
 
 
@@ -412,7 +444,6 @@ def power_figure(
     association: dict[str, Rates], by_signal: Rates, found_signal: Rates, n: int
 ) -> bytes:
     """Draw the power curves: against association, against lambda, and for signal itself."""
-    honest = (CONTRASTS, FLIPPED_NULL, SIMULATED_NULL)
     with themed_figure(width=9.5, height=3.4) as figure:
         panels = figure.subplots(1, 3, sharey=True)
         shown: dict[str, str] = {}
@@ -425,14 +456,14 @@ def power_figure(
 
         for signal, style in (("1", "-"), ("0", "--")):
             worlds = [associated(signal, value) for value in ASSOCIATIONS]
-            for test in honest:
+            for test in HONEST:
                 label = test if signal == "1" else None
                 curve(0, association[signal], worlds, ASSOCIATIONS, test, style, label)
         worlds = [associated(f"{signal:g}", 0.35) for signal in SIGNALS]
-        for test in honest:
+        for test in HONEST:
             curve(1, by_signal, worlds, SIGNALS, test)
         worlds = [against_tree(signal) for signal in SIGNALS]
-        for test in (MANTEL, KMULT, LAMBDA):
+        for test in FOR_SIGNAL:
             curve(2, found_signal, worlds, SIGNALS, test, label=test)
         titles = (
             ("Two associated traits", "correlation of changes (dashed: no signal)"),

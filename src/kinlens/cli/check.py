@@ -9,7 +9,7 @@ import typer
 
 from kinlens.cli import options
 from kinlens.cli.display import Display
-from kinlens.cli.findings import show_mismatches, show_problems
+from kinlens.cli.findings import plain_table, show_mismatches, show_problems, show_table
 from kinlens.errors import InputError
 
 if TYPE_CHECKING:
@@ -80,28 +80,23 @@ def check(
 
 def _show_parts(display: Display, collection: Collection) -> None:
     from rich.markup import escape
-    from rich.table import Table
 
     parts = collection.parts_frame()
     for row in parts.to_dict("records"):
         display.show("part", {str(key): value for key, value in row.items()})
     if display.as_json:
         return
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
-    table.add_column("  part")
-    table.add_column("holds", overflow="fold")
     compared = {"in_tree": "found in the tree", "with_pictures": "found among pictures"}
     shown = [column for column in compared if (parts[column] != "").any()]
-    for column in shown:
-        table.add_column(compared[column])
+    table = plain_table("part", "holds", *(compared[column] for column in shown))
     for row in parts.to_dict("records"):
         table.add_row(
-            f"  {row['part']}",
+            str(row["part"]),
             escape(str(row["holds"])),
             *(_coloured_share(str(row[column])) for column in shown),
         )
     display.console.print(f"[bold]{escape(collection.name)}[/]")
-    display.console.print(table, soft_wrap=False)
+    show_table(display, table)
 
 
 def _coloured_share(share: str) -> str:

@@ -22,7 +22,7 @@ _PLACINGS = ("copy", "hardlink", "symlink")
 
 def register(app: typer.Typer) -> None:
     """Add the verb to the command."""
-    app.command("convert", rich_help_panel="Data", help=f"{convert.__doc__}\n\b\n{_KINDS}")(convert)
+    app.command("convert", rich_help_panel="Data", help=f"{convert.__doc__}\n\n\b{_KINDS}")(convert)
 
 
 def convert(

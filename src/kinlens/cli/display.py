@@ -111,8 +111,12 @@ class Display:
                 self._bars.remove_task(bar)
             count = drawn.count
         seconds = time.perf_counter() - started
-        rate = f", {count / seconds:,.0f} {unit}s/s" if unit and count and seconds > 0.5 else ""
+        rate = f", {_worded_rate(count / seconds)} {unit}s/s" if unit and seconds > 0.5 else ""
         self.console.print(f"  {label}: {seconds:.1f} s{rate}", style="dim", markup=False)
+
+
+def _worded_rate(rate: float) -> str:
+    return f"{rate:,.0f}" if rate >= 10 else f"{rate:.2g}"
 
 
 class _Counter:
@@ -187,7 +191,7 @@ def _bars(console: Console) -> RichProgress:
         def render(self, task: RichTask) -> Text:
             if not task.speed:
                 return Text("")
-            return Text(f"{task.speed:,.0f} {task.fields['unit']}", style="dim")
+            return Text(f"{_worded_rate(task.speed)} {task.fields['unit']}", style="dim")
 
     return Progress(
         TextColumn("{task.description}"),

@@ -16,15 +16,15 @@ if TYPE_CHECKING:
 
     from kinlens.records.collection import Mismatch, Problem
 
-__all__ = ["show_mismatches", "show_problems"]
+__all__ = ["plain_table", "show_mismatches", "show_problems", "show_table"]
 
 _SHOWN_PER_KIND = 5
 _SHOWN_MISMATCHES = 20
-# Level, colour and heading (one, many), the gravest first.
+# Level, colour and heading, the gravest first.
 _LEVELS = (
-    ("error", "bold red", ("cannot be used", "cannot be used")),
-    ("skip", "yellow", ("is left out", "are left out")),
-    ("note", "cyan", ("is used, but worth a look", "are used, but worth a look")),
+    ("error", "bold red", "Cannot be used"),
+    ("skip", "yellow", "Left out"),
+    ("note", "cyan", "Used, but worth a look"),
 )
 
 
@@ -34,13 +34,11 @@ def show_problems(display: Display, problems: Sequence[Problem], *, listed_in: s
         for problem in problems:
             display.show("problem", asdict(problem))
         return
-    for level, colour, (one, many) in _LEVELS:
+    for level, colour, heading in _LEVELS:
         found = [problem for problem in problems if problem.level == level]
         if found:
-            display.console.print(
-                f"\n[{colour}]{len(found):,} {one if len(found) == 1 else many}[/]"
-            )
-            display.console.print(_by_kind(found, listed_in), soft_wrap=False)
+            display.console.print(f"\n[{colour}]{heading}: {len(found):,}[/]")
+            show_table(display, _by_kind(found, listed_in))
 
 
 def show_mismatches(display: Display, mismatches: Sequence[Mismatch]) -> None:
@@ -53,9 +51,8 @@ def show_mismatches(display: Display, mismatches: Sequence[Mismatch]) -> None:
         return
     if not mismatches:
         return
-    verb = "name has" if len(mismatches) == 1 else "names have"
-    display.console.print(f"\n[yellow]{len(mismatches):,} {verb} no counterpart[/]")
-    table = _plain_table("name", "rows", "stands in", "not in", "nearest there")
+    display.console.print(f"\n[yellow]Names without a counterpart: {len(mismatches):,}[/]")
+    table = plain_table("name", "rows", "stands in", "not in", "nearest there")
     table.columns[1].justify = "right"
     for mismatch in mismatches[:_SHOWN_MISMATCHES]:
         table.add_row(
@@ -65,16 +62,33 @@ def show_mismatches(display: Display, mismatches: Sequence[Mismatch]) -> None:
             mismatch.missing_from,
             escape(", ".join(mismatch.nearest)) or "[dim]nothing near[/]",
         )
-    display.console.print(table, soft_wrap=False)
+    show_table(display, table)
     if len(mismatches) > _SHOWN_MISMATCHES:
         more = len(mismatches) - _SHOWN_MISMATCHES
         display.console.print(f"  [dim]and {more:,} more in mismatches.tsv[/]")
 
 
+def plain_table(*columns: str) -> Table:
+    """Return an empty table with these columns and no lines."""
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    return table
+
+
+def show_table(display: Display, table: Table) -> None:
+    """Print a table, indented so that headings stand out."""
+    from rich.padding import Padding
+
+    display.console.print(Padding.indent(table, 2), soft_wrap=False)
+
+
 def _by_kind(problems: Sequence[Problem], listed_in: str) -> Table:
     from rich.markup import escape
 
-    table = _plain_table("kind", "where", "what")
+    table = plain_table("kind", "where", "what")
     for code in sorted({problem.code for problem in problems}):
         kind = [problem for problem in problems if problem.code == code]
         for number, problem in enumerate(kind[:_SHOWN_PER_KIND]):
@@ -86,15 +100,4 @@ def _by_kind(problems: Sequence[Problem], listed_in: str) -> Table:
         if len(kind) > _SHOWN_PER_KIND:
             more = len(kind) - _SHOWN_PER_KIND
             table.add_row("", f"[dim]and {more:,} more[/]", f"[dim]all in {escape(listed_in)}[/]")
-    return table
-
-
-def _plain_table(*columns: str) -> Table:
-    from rich.table import Table
-
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
-    for number, column in enumerate(columns):
-        # Indented by two, so that headings stand out.
-        indent = "  " if number == 0 else ""
-        table.add_column(indent + column, overflow="fold")
     return table

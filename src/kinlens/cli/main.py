@@ -8,7 +8,19 @@ from typing import Annotated
 import typer
 
 from kinlens import __version__
-from kinlens.cli import check, convert, demo, doctor, embed, predict, report, run, simulate
+from kinlens.cli import (
+    check,
+    convert,
+    demo,
+    distances,
+    doctor,
+    embed,
+    predict,
+    report,
+    run,
+    search,
+    simulate,
+)
 from kinlens.cli.display import say_error
 from kinlens.errors import KinlensError
 
@@ -23,7 +35,19 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for verb in (demo, doctor, check, simulate, convert, run, predict, report, embed):
+for verb in (
+    demo,
+    doctor,
+    check,
+    simulate,
+    convert,
+    run,
+    predict,
+    search,
+    report,
+    embed,
+    distances,
+):
     verb.register(app)
 
 

@@ -15,6 +15,7 @@ from kinlens.studies.catalogue import STUDIES
 if TYPE_CHECKING:
     from kinlens.config import Config
     from kinlens.records.result import StudyResult
+    from kinlens.studies.catalogue import Study
 
 __all__ = ["register", "run"]
 
@@ -24,7 +25,7 @@ _COLOURS = {"good": "green", "bad": "yellow"}
 
 def register(app: typer.Typer) -> None:
     """Add the verb to the command."""
-    app.command("run", rich_help_panel="Work", help=f"{run.__doc__}\n\b\n{_STUDIES}")(run)
+    app.command("run", rich_help_panel="Work", help=f"{run.__doc__}\n\n\b{_STUDIES}")(run)
 
 
 def run(
@@ -44,7 +45,7 @@ def run(
         bool,
         typer.Option(
             "--show-config",
-            help="Print the study's settings, each explained, as a TOML file to start from; run nothing.",
+            help="Print the settings, each explained, as a TOML file to start from; run nothing.",
             rich_help_panel="Settings",
         ),
     ] = False,
@@ -58,23 +59,19 @@ def run(
     log_json: options.LogJson = False,
 ) -> None:
     """Run one study and write its numbers, figures, report and methods paragraph."""
-    from kinlens.config import build_config, read_toml
     from kinlens.parallel import Resources
     from kinlens.studies.catalogue import load_study
     from kinlens.studies.runner import run_into_folder
 
+    if not show_config and (dataset is None or out is None):
+        raise UsageError(f"write: kinlens run {study} DATASET -o RUN")
     chosen = load_study(study)
-    tables = read_toml(config) if config else {}
-    # One file may configure several studies, each in a table of its name.
-    table = tables.get(study, tables)
-    resolved = build_config(
-        chosen.config, table, options.parse_settings(settings), where=str(config or "--set")
-    )
+    resolved = _resolved(chosen, config, settings)
     if show_config:
         typer.echo(_as_toml(study, resolved), nl=False)
         return
-    if dataset is None or out is None:
-        raise UsageError(f"write: kinlens run {study} DATASET -o RUN")
+    assert dataset is not None
+    assert out is not None
     with Display(as_json=log_json, how_to_go_on=options.GO_ON) as display:
         resources = Resources(workers=workers, scheduler=scheduler, device=device, progress=display)
         result = run_into_folder(
@@ -89,6 +86,18 @@ def run(
             force=force,
         )
     _say_result(display, result, out)
+
+
+def _resolved(study: Study, file: Path | None, settings: list[str] | None) -> Config:
+    """Fill the study's settings from a file and from words; words win."""
+    from kinlens.config import build_config, read_toml
+
+    table = read_toml(file) if file else {}
+    # One file may configure several studies, each in a table of its name.
+    if STUDIES.keys() & table.keys():
+        table = table.get(study.name, {})
+    words = options.parse_settings(settings)
+    return build_config(study.config, table, words, where=str(file or "--set"))
 
 
 def _as_toml(study: str, config: Config) -> str:

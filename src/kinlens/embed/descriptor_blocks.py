@@ -142,7 +142,8 @@ def _layout(n_planes: int, is_colour: bool) -> Iterator[_Row]:
         axes = (detail, *on_gradients)
         yield name, axes, meaning, f"{unit} / 2 px", 0.5, scale * share_detail
     if is_colour:
-        axes = (("plane", 2), ("row", 4), ("column", 4), ("direction", 8))
+        cells, orientations = COLOUR_SHAPE
+        axes = (("plane", 2), ("row", cells), ("column", cells), ("direction", orientations))
         meaning = "steepness of a* and b* in each direction, blur 1 px"
         yield "gradients_colour", axes, meaning, f"{unit} / 2 px", 0.5, 0.4
     yield "grid_mean", (*on_grid, planes), "mean over the specimen", unit, 1, 0.0033 * share
@@ -173,5 +174,13 @@ def _layout(n_planes: int, is_colour: bool) -> Iterator[_Row]:
 
 
 def gradient_shape(n_planes: int, is_colour: bool) -> tuple[int, int]:
-    """Return cells a side and directions: coarser for several stains, to bound the length."""
+    """Return cells a side and directions of the gradients of planes with detail.
+
+    Parameters
+    ----------
+    n_planes : int
+        Bands of the picture; several stains have coarser gradients each, to bound the length.
+    is_colour : bool
+        Whether they are red, green and blue, of which lightness alone has detail.
+    """
     return (6, 12) if is_colour or n_planes == 1 else (4, 8)

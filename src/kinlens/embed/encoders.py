@@ -160,4 +160,6 @@ def open_encoder(
         return DescriptorEncoder(n_channels, is_colour=is_colour)
     from kinlens.embed.backbones import open_backbone
 
-    return open_backbone(spec, n_channels=n_channels, weights=weights, device=device)
+    return open_backbone(
+        spec, n_channels=n_channels, is_colour=is_colour, weights=weights, device=device
+    )

@@ -1,19 +1,16 @@
-"""Many pictures to vectors: read ahead, encoded in batches, kept by content, resumed when cut off.
+"""Many pictures to vectors: each content once, kept on disk, resumed when cut off.
 
-What an encoder is stands in `encoders`; how one file becomes pixels, in `kinlens.io.images`.
+Reading and encoding a block is `image_pipeline`; what an encoder is stands in `encoders`.
 """
 
 from __future__ import annotations
 
-import os
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
-from itertools import chain, islice
+from itertools import islice
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -21,26 +18,20 @@ import pandas as pd
 from kinlens import __version__
 from kinlens.atomic import hash_bytes, hash_file
 from kinlens.embed.encoders import ImageEncoder, open_encoder
+from kinlens.embed.image_pipeline import Block, Files, encode_blocks, in_order, processors
 from kinlens.embed.vector_cache import VectorCache
 from kinlens.errors import InputError, UsageError
-from kinlens.io.images import ImageError, read_channels, read_image, resize_to_square
-from kinlens.parallel import Resources, map_blocks
-from kinlens.progress import Task
+from kinlens.parallel import Resources
 from kinlens.records.collection import Collection
 from kinlens.skipped import Skipped
-from kinlens.typing import AnyArray, Float32Array, IntArray
+from kinlens.typing import Float32Array, IntArray
 
-__all__ = ["ImageVectors", "embed_collection", "embed_images", "read_square"]
-
-Files: TypeAlias = tuple[Path, ...]
-"""One picture: its file, or its channels' files in order."""
+__all__ = ["ImageVectors", "embed_collection", "embed_images"]
 
 # Raised whenever an encoder gets to see other pixels of the same file.
 _PREPARATION = 1
 # Pictures that are lost, at most, when the work is cut off.
 _BLOCK = 256
-# Batches that are read before they are needed.
-_AHEAD = 3
 
 
 @dataclass(frozen=True, eq=False)
@@ -180,7 +171,7 @@ def embed_images(
         )
 
     reasons: dict[str, str] = {}
-    for block, encoded in _encoded(_missing_blocks(distinct, found), encoder, resources):
+    for block, encoded in encode_blocks(_missing_blocks(distinct, found), encoder, resources):
         kept = [key for key, _files in block if key not in encoded.reasons]
         cache.store(kept, encoded.values)
         found |= dict(zip(kept, encoded.values, strict=True))
@@ -188,31 +179,7 @@ def embed_images(
     return _gathered(names, keys, found, reasons, encoder)
 
 
-def read_square(files: Files, encoder: ImageEncoder) -> AnyArray:
-    """Read one picture as the square that the encoder wants.
-
-    The whole picture is kept, with its proportions; the short sides are filled up with the median
-    colour of its border, which on white paper is white.
-
-    Raises
-    ------
-    ImageError
-        When a file cannot be read.
-    """
-    size, depth = encoder.input_size, encoder.depth
-    if len(files) == 1 and encoder.n_channels == 3:
-        pixels = read_image(files[0], at_least=size, depth=depth).pixels
-    else:
-        pixels = read_channels(files, at_least=size, depth=depth).pixels
-    border = (pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1])
-    ground = np.median(np.concatenate(border), axis=0).astype(pixels.dtype)
-    return resize_to_square(pixels, size, background=ground)
-
-
 # What there is to do -----------------------------------------------------------------------------
-
-_Item: TypeAlias = tuple[str, Files]
-_Block: TypeAlias = tuple[_Item, ...]
 
 
 def _files(picture: str | Path | Sequence[Path], encoder: ImageEncoder) -> Files:
@@ -230,11 +197,11 @@ def _files(picture: str | Path | Sequence[Path], encoder: ImageEncoder) -> Files
 def _content_keys(files: Sequence[Files], resources: Resources) -> list[str]:
     """Name each picture after the bytes of its files; after its place when they cannot be read."""
     with (
-        ThreadPoolExecutor(_threads()) as pool,
+        ThreadPoolExecutor(processors()) as pool,
         resources.progress.task("Looking at files", len(files), unit="image") as task,
     ):
         keys = []
-        for place, key in enumerate(_in_order(pool, _content_key, files, ahead=256)):
+        for place, key in enumerate(in_order(pool, _content_key, files, ahead=256)):
             keys.append(key or f"unreadable-{place}")
             task.advance()
     return keys
@@ -250,7 +217,7 @@ def _content_key(files: Files) -> str:
     return hashes[0] if len(hashes) == 1 else hash_bytes(" ".join(hashes).encode())
 
 
-def _missing_blocks(distinct: Mapping[str, Files], found: Mapping[str, object]) -> list[_Block]:
+def _missing_blocks(distinct: Mapping[str, Files], found: Mapping[str, object]) -> list[Block]:
     """Cut the pictures into blocks and drop what is known.
 
     Blocks are cut from all pictures, so that work that goes on puts the same pictures into one
@@ -260,120 +227,6 @@ def _missing_blocks(distinct: Mapping[str, Files], found: Mapping[str, object]) 
     blocks = iter(lambda: tuple(islice(items, _BLOCK)), ())
     missing = (tuple(item for item in block if item[0] not in found) for block in blocks)
     return [block for block in missing if block]
-
-
-# Reading and encoding ----------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, eq=False)
-class _Encoded:
-    """Vectors of the pictures of a block that could be read, and why the others could not."""
-
-    values: Float32Array
-    reasons: dict[str, str]
-
-
-def _encoded(
-    blocks: list[_Block], encoder: ImageEncoder, resources: Resources
-) -> Iterator[tuple[_Block, _Encoded]]:
-    if resources.scheduler is not None or resources.workers > 1:
-        share = max(1, _threads() // resources.workers)
-        work = partial(_encode_block, encoder=encoder, threads=share)
-        results = map_blocks(
-            work, blocks, resources=resources, label="Encoding", unit="image", size_of=len
-        )
-        yield from zip(blocks, results, strict=True)
-        return
-    n_missing = sum(map(len, blocks))
-    with resources.progress.task("Encoding", n_missing, unit="image") as task:
-        yield from zip(blocks, _encode_blocks(blocks, encoder, _threads(), task), strict=True)
-
-
-def _encode_block(block: _Block, *, encoder: ImageEncoder, threads: int) -> _Encoded:
-    """Read and encode one block, in another process."""
-    return next(_encode_blocks([block], encoder, threads))
-
-
-def _encode_blocks(
-    blocks: Sequence[_Block], encoder: ImageEncoder, threads: int, task: Task | None = None
-) -> Iterator[_Encoded]:
-    """Encode block after block, while threads read ahead across the blocks."""
-    pool = ThreadPoolExecutor(threads)
-    try:
-        pictures = _in_order(
-            pool,
-            partial(_read_or_reason, encoder=encoder),
-            chain.from_iterable(blocks),
-            ahead=_AHEAD * encoder.batch_size,
-        )
-        for block in blocks:
-            yield _encode_pictures(block, islice(pictures, len(block)), encoder, task)
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-def _encode_pictures(
-    block: _Block, pictures: Iterable[AnyArray | str], encoder: ImageEncoder, task: Task | None
-) -> _Encoded:
-    values: list[Float32Array] = []
-    reasons: dict[str, str] = {}
-    batch: list[AnyArray] = []
-    waiting = 0
-
-    def encode() -> None:
-        nonlocal waiting
-        if batch:
-            values.append(encoder.encode(np.stack(batch)))
-            batch.clear()
-        if task is not None:
-            task.advance(waiting)
-        waiting = 0
-
-    for (key, _), picture in zip(block, pictures, strict=True):
-        waiting += 1
-        if isinstance(picture, str):
-            reasons[key] = picture
-        else:
-            batch.append(picture)
-        if len(batch) == encoder.batch_size:
-            encode()
-    encode()
-    empty = np.empty((0, encoder.n_features), dtype=np.float32)
-    return _Encoded(np.concatenate([empty, *values]), reasons)
-
-
-def _read_or_reason(item: _Item, *, encoder: ImageEncoder) -> AnyArray | str:
-    """Return the picture, or why there is none."""
-    try:
-        return read_square(item[1], encoder)
-    except ImageError as error:
-        return error.problem
-    except MemoryError:
-        return "too large for the memory of this machine"
-
-
-def _in_order(
-    pool: ThreadPoolExecutor,
-    function: Callable[[Any], Any],
-    items: Iterable[Any],
-    *,
-    ahead: int,
-) -> Iterator[Any]:
-    """Yield ``function(item)`` in order, with at most `ahead` calls under way or waiting."""
-    waiting: deque[Future[Any]] = deque()
-    for item in items:
-        waiting.append(pool.submit(function, item))
-        if len(waiting) > ahead:
-            yield waiting.popleft().result()
-    while waiting:
-        yield waiting.popleft().result()
-
-
-def _threads() -> int:
-    """Count the processors that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 # What came out -----------------------------------------------------------------------------------

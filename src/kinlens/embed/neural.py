@@ -7,8 +7,7 @@ distances are in `geometry.edit`.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,27 +15,39 @@ import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
-from kinlens.atomic import atomic_path, write_json
+from kinlens.atomic import atomic_path, hash_bytes, write_json
+from kinlens.embed.sequence_batches import Labelled, PairBatches, chunks, one_hot
 from kinlens.errors import InputError, UsageError
-from kinlens.geometry.edit import edit_distances
-from kinlens.geometry.packing import PackedSequences, pack_sequences
+from kinlens.geometry.packing import pack_sequences
 from kinlens.learn.encoders import build_encoder
 from kinlens.learn.fit import FitPlan, fit
 from kinlens.learn.spaces import build_space
 from kinlens.optional import need
 from kinlens.parallel import torch_device
 from kinlens.progress import SILENT, Progress
-from kinlens.typing import AnyArray, Float32Array, IntArray
+from kinlens.typing import AnyArray, Float32Array
 
 torch = need("torch")
 
 __all__ = ["DEFAULT_PLAN", "NeuralDistanceEmbedder", "percent_rmse"]
 
-DEFAULT_PLAN = FitPlan(epochs=150, learning_rate=0.01, patience=None, averaging=0.98)
-"""About a minute for 6,000 reads of 152 letters on one processor."""
+DEFAULT_PLAN = FitPlan(
+    epochs=150,
+    patience=None,
+    optimizer="muon",
+    learning_rate=0.02,
+    weight_decay=0.1,
+    score_every=5,
+)
+"""About a minute for 6,000 reads of 152 letters and the encoder `mlp` on one processor."""
 
 _FORMAT = 1
 _ENCODE_BLOCK = 1024
+_SCORE_BLOCK = 2048
+# Of fewer sequences none is held out; the epoch is then decided by those trained on.
+_FEWEST_TO_SPLIT = 20
+# Letters that are encoded at once, so that long sequences do not fill the memory.
+_ENCODE_LETTERS = 2**19
 
 
 class NeuralDistanceEmbedder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
@@ -58,8 +69,12 @@ class NeuralDistanceEmbedder(TransformerMixin, BaseEstimator):  # type: ignore[m
         Of the encoder, such as ``{"hidden": 256, "dropout": 0.1}``.
     batch_size : int
         Sequences a step; a batch has ``batch_size * (batch_size - 1) / 2`` pairs.
+    recombined_share : float
+        Share of each batch that is exchanged for recombinants of two of its sequences, 0 to 1: new
+        sequences keep the network from learning the given ones by heart. Without effect where
+        distances are given.
     plan : FitPlan, optional
-        Length, speed and stopping.
+        Length, speed and stopping; `DEFAULT_PLAN` when left out.
     device : str
         ``auto``, ``cpu`` or ``cuda``.
     random_state : int
@@ -91,6 +106,7 @@ class NeuralDistanceEmbedder(TransformerMixin, BaseEstimator):  # type: ignore[m
         dimensions: int = 128,
         settings: dict[str, Any] | None = None,
         batch_size: int = 256,
+        recombined_share: float = 0.5,
         plan: FitPlan | None = None,
         device: str = "auto",
         random_state: int = 0,
@@ -100,6 +116,7 @@ class NeuralDistanceEmbedder(TransformerMixin, BaseEstimator):  # type: ignore[m
         self.dimensions = dimensions
         self.settings = settings
         self.batch_size = batch_size
+        self.recombined_share = recombined_share
         self.plan = plan
         self.device = device
         self.random_state = random_state
@@ -123,7 +140,8 @@ class NeuralDistanceEmbedder(TransformerMixin, BaseEstimator):  # type: ignore[m
         distances : array of shape (n, n), optional
             What to predict, such as distances in a tree; edit distances when left out.
         validation : sequence of str or bytes, optional
-            Decide on the epoch; a tenth of `sequences` is held out when left out.
+            Decide on the epoch. When left out, a tenth of `sequences` is held out for it; of fewer
+            than 20, none is, and the epoch is decided by those trained on.
         validation_distances : array, optional
             Needed when both `distances` and `validation` are given.
         progress : Progress
@@ -138,6 +156,8 @@ class NeuralDistanceEmbedder(TransformerMixin, BaseEstimator):  # type: ignore[m
         UsageError
             When settings or shapes do not fit.
         """
+        if not 0.0 <= self.recombined_share <= 1.0:
+            raise UsageError(f"recombined_share is from 0 to 1, not {self.recombined_share}.")
         train, held_out = self._parts(sequences, distances, validation, validation_distances)
         lengths = train.packed.lengths
         if len(train.packed) < 2 or lengths.max(initial=0) == 0:
@@ -149,8 +169,18 @@ class NeuralDistanceEmbedder(TransformerMixin, BaseEstimator):  # type: ignore[m
         self.length_ = int(lengths.max())
         self.unit_ = float(lengths.mean()) if distances is None else 1.0
         network = self._network()
-        batches = _PairBatches(train, self, seed=self.random_state)
-        valid = [held_out.batch(rows, self) for rows in _chunks(len(held_out.packed), 2048)]
+        batches = PairBatches(
+            train,
+            alphabet=self.alphabet_,
+            unit=self.unit_,
+            size=self.batch_size,
+            recombined_share=self.recombined_share,
+            seed=self.random_state,
+        )
+        valid = [
+            held_out.take(rows).batch(alphabet=self.alphabet_, unit=self.unit_)
+            for rows in chunks(len(held_out.packed), _SCORE_BLOCK)
+        ]
         fitted = fit(
             network,
             _mean_squared_error,
@@ -174,16 +204,16 @@ class NeuralDistanceEmbedder(TransformerMixin, BaseEstimator):  # type: ignore[m
         place = torch_device(self.device)
         self.network_.to(place)
         packed = pack_sequences(sequences)
-        parts = []
-        with torch.no_grad():
-            # Sorted by length, so that a batch holds little padding.
-            order = np.argsort(packed.lengths, kind="stable")
-            for rows in _chunks(len(packed), _ENCODE_BLOCK):
-                letters, mask = _one_hot(packed.take(order[rows]), self.alphabet_)
-                parts.append(self.network_(letters.to(place), mask.to(place)).cpu())
         points = np.empty((len(packed), self.dimensions), dtype=np.float32)
-        if parts:
-            points[order] = torch.cat(parts).numpy()
+        # Sorted by length, so that a batch holds little padding.
+        order = np.argsort(packed.lengths, kind="stable")
+        longest = max(int(packed.lengths.max(initial=1)), 1)
+        size = max(1, min(_ENCODE_BLOCK, _ENCODE_LETTERS // longest))
+        with torch.no_grad():
+            for rows in chunks(len(packed), size):
+                letters, mask = one_hot(packed.take(order[rows]), self.alphabet_)
+                encoded = self.network_(letters.to(place), mask.to(place))
+                points[order[rows]] = encoded.cpu().numpy()
         return points
 
     def distances(self, first: Float32Array, second: Float32Array | None = None) -> Float32Array:
@@ -199,14 +229,16 @@ class NeuralDistanceEmbedder(TransformerMixin, BaseEstimator):  # type: ignore[m
         array of shape (n, m)
         """
         check_is_fitted(self, "network_")
+        place = torch_device(self.device)
+        space = self.network_.space.to(place)
         a = torch.from_numpy(np.ascontiguousarray(first, dtype=np.float32))
         b = a if second is None else torch.from_numpy(np.ascontiguousarray(second, np.float32))
-        space = self.network_.space.cpu()
+        b = b.to(place)
+        found = np.empty((len(a), len(b)), dtype=np.float32)
         with torch.no_grad():
-            found = torch.cat(
-                [space.between(a[rows], b) for rows in _chunks(len(a), _ENCODE_BLOCK)]
-            )
-        return np.asarray(found.numpy() * np.float32(self.unit_))
+            for rows in chunks(len(a), _ENCODE_BLOCK):
+                found[rows] = space.between(a[rows].to(place), b).cpu().numpy()
+        return found * np.float32(self.unit_)
 
     def save(self, folder: str | Path) -> None:
         """Write `model.safetensors` and `config.json` into `folder`, atomically."""
@@ -226,6 +258,7 @@ class NeuralDistanceEmbedder(TransformerMixin, BaseEstimator):  # type: ignore[m
                 "alphabet": self.alphabet_.decode("latin-1"),
                 "length": self.length_,
                 "unit": self.unit_,
+                "digest": _digest(state),
             },
         )
 
@@ -239,28 +272,36 @@ class NeuralDistanceEmbedder(TransformerMixin, BaseEstimator):  # type: ignore[m
             When the files are missing, damaged or of a newer format.
         """
         folder = Path(folder)
+        safetensors = need("safetensors")
+        load_file = need("safetensors.torch").load_file
         try:
             config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-            state = need("safetensors.torch").load_file(str(folder / "model.safetensors"))
-        except (OSError, ValueError) as error:
-            raise InputError(f"no sequence model that can be read ({error})", where=folder) from error
-        if config.get("format") != _FORMAT:
+            state = load_file(str(folder / "model.safetensors"))
+        except (OSError, ValueError, safetensors.SafetensorError) as error:
+            raise _damaged(folder, error) from error
+        if not isinstance(config, dict) or config.get("format") != _FORMAT:
+            found = config.get("format") if isinstance(config, dict) else type(config).__name__
             raise InputError(
-                f"a sequence model of format {config.get('format')}, where {_FORMAT} is read",
+                f"a sequence model of format {found}, where {_FORMAT} is read",
                 where=folder,
                 remedy="Install the version of kinlens that wrote it, or a newer one.",
             )
-        model = cls(
-            config["encoder"],
-            config["geometry"],
-            dimensions=config["dimensions"],
-            settings=config["settings"],
-            device=device,
-        )
-        model.alphabet_ = config["alphabet"].encode("latin-1")
-        model.length_, model.unit_ = config["length"], config["unit"]
-        model.network_ = model._network()
-        model.network_.load_state_dict(state)
+        if config.get("digest") != _digest(state):
+            raise _damaged(folder, "the weights are not those that were written")
+        try:
+            model = cls(
+                config["encoder"],
+                config["geometry"],
+                dimensions=config["dimensions"],
+                settings=config["settings"],
+                device=device,
+            )
+            model.alphabet_ = config["alphabet"].encode("latin-1")
+            model.length_, model.unit_ = int(config["length"]), float(config["unit"])
+            model.network_ = model._network()
+            model.network_.load_state_dict(state)
+        except (KeyError, TypeError, ValueError, RuntimeError, UsageError) as error:
+            raise _damaged(folder, error) from error
         model.network_.eval()
         return model
 
@@ -282,28 +323,20 @@ class NeuralDistanceEmbedder(TransformerMixin, BaseEstimator):  # type: ignore[m
         distances: AnyArray | None,
         validation: Sequence[str | bytes] | None,
         validation_distances: AnyArray | None,
-    ) -> tuple[_Labelled, _Labelled]:
-        packed = pack_sequences(sequences)
-        if distances is not None and distances.shape != (len(packed), len(packed)):
-            raise UsageError(
-                f"distances must have shape {(len(packed), len(packed))}, not {distances.shape}."
-            )
+    ) -> tuple[Labelled, Labelled]:
+        given = _labelled(sequences, distances, "sequences")
         if validation is not None:
             if (distances is None) != (validation_distances is None):
                 raise UsageError("give distances for both parts, or for neither.")
-            held_out = _Labelled(pack_sequences(validation), validation_distances)
-            return _Labelled(packed, distances), held_out
-        order = np.random.default_rng(self.random_state).permutation(len(packed))
-        count = min(max(len(packed) // 10, 2), max(len(packed) - 2, 0)) or len(packed)
-        parts = (order[count:] if count < len(packed) else order), order[:count]
-        train, held_out = (
-            _Labelled(
-                packed.take(np.sort(rows)),
-                None if distances is None else distances[np.ix_(np.sort(rows), np.sort(rows))],
-            )
-            for rows in parts
-        )
-        return train, held_out
+            held_out = _labelled(validation, validation_distances, "validation sequences")
+            if len(held_out.packed) < 2:
+                raise InputError("validation needs two or more sequences: distances are of pairs")
+            return given, held_out
+        n = len(given.packed)
+        if n < _FEWEST_TO_SPLIT:
+            return given, given
+        order = np.random.default_rng(self.random_state).permutation(n)
+        return given.take(np.sort(order[n // 10 :])), given.take(np.sort(order[: n // 10]))
 
 
 def percent_rmse(predicted: AnyArray, exact: AnyArray, *, unit: float) -> float:
@@ -320,51 +353,45 @@ def percent_rmse(predicted: AnyArray, exact: AnyArray, *, unit: float) -> float:
     --------
     >>> percent_rmse(np.array([[0, 3], [3, 0]]), np.array([[0, 1], [1, 0]]), unit=100)
     2.0
+
+    Raises
+    ------
+    UsageError
+        When there is no pair.
     """
     total, n = 0.0, len(exact)
+    if n < 2:
+        raise UsageError(f"percent_rmse needs the distances of two or more things, not {n}.")
     for row in range(n - 1):
         gap = np.asarray(predicted[row, row + 1 :], np.float64) - exact[row, row + 1 :]
         total += float(gap @ gap)
     return 100.0 * float(np.sqrt(total / (n * (n - 1) / 2))) / unit
 
 
-@dataclass(frozen=True, eq=False)
-class _Labelled:
-    """Sequences with a way to their distances: a matrix, or exact edit distances on demand."""
-
-    packed: PackedSequences
-    distances: AnyArray | None
-
-    def batch(self, rows: IntArray, model: NeuralDistanceEmbedder) -> tuple[Any, Any, Any]:
-        chosen = self.packed.take(rows)
-        letters, mask = _one_hot(chosen, model.alphabet_)
-        exact = edit_distances(chosen) if self.distances is None else self.distances[np.ix_(rows, rows)]
-        labels = torch.from_numpy((exact / model.unit_).astype(np.float32))
-        return letters, mask, labels
+def _labelled(sequences: Sequence[str | bytes], distances: AnyArray | None, what: str) -> Labelled:
+    packed = pack_sequences(sequences)
+    if distances is None:
+        return Labelled(packed, None)
+    distances, n = np.asarray(distances), len(packed)
+    if distances.shape != (n, n):
+        raise UsageError(f"distances of {n} {what} have shape {(n, n)}, not {distances.shape}.")
+    if not np.isfinite(distances).all() or (distances < 0).any():
+        raise InputError(f"distances of {what} must be finite and 0 or more")
+    return Labelled(packed, distances)
 
 
-class _PairBatches:
-    """Random batches of sequences with the distances of all pairs, drawn anew each epoch."""
+def _digest(state: dict[str, Any]) -> str:
+    return hash_bytes(
+        *(part for name in sorted(state) for part in (name.encode(), state[name].numpy().tobytes()))
+    )
 
-    def __init__(self, data: _Labelled, model: NeuralDistanceEmbedder, *, seed: int) -> None:
-        self.data = data
-        self.model = model
-        self.seed = seed
-        self.epoch = 0
-        self.size = min(max(model.batch_size, 2), len(data.packed))
 
-    def set_epoch(self, epoch: int) -> None:
-        self.epoch = epoch
-
-    def __len__(self) -> int:
-        # An incomplete last batch is left to another epoch, whose order differs.
-        return max(len(self.data.packed) // self.size, 1)
-
-    def __iter__(self) -> Iterator[tuple[Any, Any, Any]]:
-        order = np.random.default_rng((self.seed, self.epoch)).permutation(len(self.data.packed))
-        for number in range(len(self)):
-            rows = order[number * self.size : (number + 1) * self.size]
-            yield self.data.batch(rows, self.model)
+def _damaged(folder: Path, why: object) -> InputError:
+    return InputError(
+        f"no sequence model that can be read ({why})",
+        where=folder,
+        remedy="Train it again, or copy both model.safetensors and config.json again.",
+    )
 
 
 class _EncoderInSpace(torch.nn.Module):  # type: ignore[misc,name-defined]
@@ -396,27 +423,3 @@ def _rmse(network: Any, batches: list[tuple[Any, Any, Any]]) -> float:
             total += float(_mean_squared_error(network, moved)) * pairs  # type: ignore[arg-type]
             count += pairs
     return float(np.sqrt(total / max(count, 1)))
-
-
-def _one_hot(packed: PackedSequences, alphabet: bytes) -> tuple[Any, Any]:
-    """Return letters (n, longest, len(alphabet)) as 0 and 1, and which positions there are."""
-    lengths = packed.lengths
-    longest = max(int(lengths.max(initial=0)), 1)
-    numbers = np.zeros(len(packed.letters) + 1, dtype=np.int64)
-    for place, letter in enumerate(packed.letters):
-        numbers[place + 1] = alphabet.find(letter) + 1
-    codes = np.zeros((len(packed), longest), dtype=np.int64)
-    inside = np.arange(longest)[None, :] < lengths[:, None]
-    first = packed.store.starts[packed.members]
-    source = first[:, None] + np.arange(longest)[None, :]
-    codes[inside] = numbers[packed.store.codes[source[inside]]]
-    table = torch.zeros(len(alphabet) + 1, len(alphabet))
-    table[1:] = torch.eye(len(alphabet))
-    return table[torch.from_numpy(codes)], torch.from_numpy(inside)
-
-
-def _chunks(count: int, size: int) -> Iterator[IntArray]:
-    for start in range(0, count, size):
-        yield np.arange(start, min(start + size, count))
-
-

@@ -62,7 +62,8 @@ class VectorCache:
 
     def _in_block(self, file: Path, wanted: set[str]) -> dict[str, Float32Array]:
         try:
-            with np.load(file, allow_pickle=False) as block:
+            # Opened here, because NumPy leaves a damaged file open.
+            with file.open("rb") as opened, np.load(opened, allow_pickle=False) as block:
                 keys = block["keys"].tolist()
                 rows = [row for row, key in enumerate(keys) if key in wanted]
                 if not rows:

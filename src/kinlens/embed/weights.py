@@ -202,6 +202,13 @@ def check_can_get(words: str, *, cached: str) -> None:
 def get_from_hub(words: str, repository: str, filename: str) -> Path:
     """Return a file of a hub repository, from the cache or fetched into it.
 
+    Parameters
+    ----------
+    words : str
+        The encoder as the user wrote it.
+    repository, filename : str
+        Where the file is on the hub.
+
     Raises
     ------
     UsageError

@@ -19,8 +19,9 @@ import numpy as np
 from kinlens.typing import FloatArray, IntArray
 
 __all__ = [
+    "correlate_evolved_contrasts",
     "correlate_flipped_contrasts",
-    "correlate_gram_distances",
+    "correlate_traits",
     "expand_rows",
     "plan_contrasts",
     "take_contrasts",
@@ -152,11 +153,28 @@ def _gram_correlation(gram: FloatArray, weights: FloatArray) -> float:
 
 
 @numba.njit(nogil=True, cache=True)
-def correlate_gram_distances(grams: FloatArray, weights: FloatArray) -> FloatArray:
-    """Correlate the distances of each Gram matrix (b, n, n) with unit pairs `weights` (n, n)."""
-    out = np.empty(grams.shape[0])
-    for b in range(grams.shape[0]):
-        out[b] = _gram_correlation(grams[b], weights)
+def correlate_traits(traits: FloatArray, weights: FloatArray) -> FloatArray:
+    """Correlate distances of traits (b, n, k) with pairs (n, n), centred and of length 1."""
+    out = np.empty(traits.shape[0])
+    for b in range(traits.shape[0]):
+        # One product of matrices is faster than differences of coordinates even for one axis.
+        out[b] = _gram_correlation(np.dot(traits[b], traits[b].T), weights)
+    return out
+
+
+@numba.njit(nogil=True, cache=True)
+def correlate_evolved_contrasts(
+    nodes: IntArray, joins: FloatArray, contrasts: FloatArray, weights: FloatArray
+) -> FloatArray:
+    """Evolve contrasts (b, n - 1, k) to the tips, and correlate the distances with `weights`."""
+    n = weights.shape[0]
+    k = contrasts.shape[2]
+    out = np.empty(contrasts.shape[0])
+    estimate = np.empty((nodes.shape[0], k))
+    values = np.empty((n, k))
+    for b in range(contrasts.shape[0]):
+        expand_rows(nodes, joins, contrasts[b], estimate, values)
+        out[b] = _gram_correlation(np.dot(values, values.T), weights)
     return out
 
 

@@ -167,6 +167,8 @@ def _plans(tree: Tree, n_rows: int, names: Sequence[str] | None) -> Callable[[fl
             f"{n_rows:,} rows for {tree.n_tips:,} species of the tree",
             remedy="Give the names of the rows; tips that have none are pruned.",
         )
+    if not tree.height > 0:
+        raise InputError("the tree has no height: all its branches have length 0")
     nodes = np.column_stack([tree.parent, np.full((tree.n_nodes, 2), -1)])
     tips = tree.tips if names is None else tree.tips[tree.tip_positions(names)]
     nodes[tips, 2] = np.arange(tree.n_tips)

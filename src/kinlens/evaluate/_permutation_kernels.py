@@ -7,20 +7,27 @@ release the interpreter lock, and `run_blocks` spreads blocks of permutations ov
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from itertools import pairwise
 
 import numba
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import ThreadpoolController
 
 from kinlens.typing import FloatArray, IntArray
 
-__all__ = ["kendall_sums", "permuted_products", "run_blocks", "similarity_permutations"]
+__all__ = [
+    "kendall_sums",
+    "permuted_products",
+    "run_blocks",
+    "shuffle_rows",
+    "similarity_permutations",
+]
 
-# Sums may be reordered (that is what lets them use vector registers), nothing else is relaxed.
-_SUMS = {"reassoc", "contract", "nsz"}
-# An unsigned index needs no check for counting from the end, which makes the gather 1.5 times
-# as fast.
 OrderArray = NDArray[np.uint32]
+"""Permutations; an unsigned index needs no check for counting from the end, which saves time."""
 
 
 def run_blocks(task: Callable[[slice], None], count: int, *, cells: int) -> None:
@@ -37,60 +44,55 @@ def run_blocks(task: Callable[[slice], None], count: int, *, cells: int) -> None
     """
     # NUMBA_NUM_THREADS is the one knob; it defaults to the cores that this process may use.
     threads = int(vars(numba.config)["NUMBA_NUM_THREADS"])
-    if threads == 1 or count * cells < 2_000_000:
-        task(slice(0, count))
-        return
-    from concurrent.futures import ThreadPoolExecutor
+    if count * cells < 2_000_000:
+        threads = 1
+    edges = np.linspace(0, count, (4 * threads if threads > 1 else 1) + 1).astype(int).tolist()
+    blocks = [slice(start, stop) for start, stop in pairwise(edges) if start < stop]
+    # Matrix products inside must not start threads of their own: they would wait for each other.
+    with _thread_pools().limit(limits=1, user_api="blas"):
+        if threads == 1:
+            for block in blocks:
+                task(block)
+        else:
+            with ThreadPoolExecutor(threads) as pool:
+                list(pool.map(task, blocks))
 
-    edges = np.linspace(0, count, min(count, 4 * threads) + 1).astype(int).tolist()
-    with ThreadPoolExecutor(threads) as pool:
-        list(pool.map(task, map(slice, edges[:-1], edges[1:])))
+
+@cache
+def _thread_pools() -> ThreadpoolController:
+    """Find the libraries that have thread pools; a search of milliseconds, made once."""
+    return ThreadpoolController()
 
 
-@numba.njit(nogil=True, cache=True, fastmath=_SUMS)
+@numba.njit(nogil=True, cache=True, fastmath={"contract"})
 def permuted_products(
     matrix: FloatArray, weights: FloatArray, orders: OrderArray, out: FloatArray
 ) -> None:
     """Fill ``out[m, k]`` with the sum over i < j of ``matrix[q[i], q[j]] * weights[k, i, j]``.
 
-    `matrix` is (n, n) and symmetric, `weights` (K, n, n), ``q = orders[m]``. Up to three weights
-    share one gather, which is what the loop spends its time on.
+    `matrix` is (n, n) and symmetric, `weights` (K, n, n), ``q = orders[m]``. Four running sums
+    keep the processor busy; vector registers would be slower, because collecting scattered
+    values into them takes longer than adding them up.
     """
     n = matrix.shape[0]
-    n_weights = weights.shape[0]
-    out[:] = 0.0
     for m in range(orders.shape[0]):
         order = orders[m]
-        for i in range(n - 1):
-            source = matrix[order[i]]
-            k = 0
-            while k + 2 < n_weights:
-                first, second, third = weights[k, i], weights[k + 1, i], weights[k + 2, i]
-                a = b = c = 0.0
-                for j in range(i + 1, n):
-                    value = source[order[j]]
-                    a += value * first[j]
-                    b += value * second[j]
-                    c += value * third[j]
-                out[m, k] += a
-                out[m, k + 1] += b
-                out[m, k + 2] += c
-                k += 3
-            if k + 1 < n_weights:
-                first, second = weights[k, i], weights[k + 1, i]
-                a = b = 0.0
-                for j in range(i + 1, n):
-                    value = source[order[j]]
-                    a += value * first[j]
-                    b += value * second[j]
-                out[m, k] += a
-                out[m, k + 1] += b
-            elif k < n_weights:
-                first = weights[k, i]
-                a = 0.0
-                for j in range(i + 1, n):
-                    a += source[order[j]] * first[j]
-                out[m, k] += a
+        for k in range(weights.shape[0]):
+            a = b = c = d = 0.0
+            for i in range(n - 1):
+                source = matrix[order[i]]
+                weight = weights[k, i]
+                j = i + 1
+                while j + 3 < n:
+                    a += source[order[j]] * weight[j]
+                    b += source[order[j + 1]] * weight[j + 1]
+                    c += source[order[j + 2]] * weight[j + 2]
+                    d += source[order[j + 3]] * weight[j + 3]
+                    j += 4
+                while j < n:
+                    a += source[order[j]] * weight[j]
+                    j += 1
+            out[m, k] = (a + b) + (c + d)
 
 
 @numba.njit(nogil=True, cache=True)
@@ -153,6 +155,18 @@ def kendall_sums(
             seen += stop - start
         out[m] = total
     return out
+
+
+@numba.njit(nogil=True, cache=True)
+def shuffle_rows(seeds: NDArray[np.uint64], orders: OrderArray) -> None:
+    """Put each row of `orders` into a random order that depends on its own seed alone."""
+    for m in range(orders.shape[0]):
+        state = seeds[m]
+        order = orders[m]
+        for last in range(order.size - 1, 0, -1):
+            state, uniform = _uniform(state)
+            pick = int(uniform * (last + 1))
+            order[last], order[pick] = order[pick], order[last]
 
 
 @numba.njit(nogil=True, cache=True)

@@ -14,8 +14,8 @@ from numpy.typing import ArrayLike
 
 from kinlens.errors import UsageError
 from kinlens.evaluate._contrast_kernels import (
+    correlate_evolved_contrasts,
     correlate_flipped_contrasts,
-    correlate_gram_distances,
 )
 from kinlens.evaluate._contrast_plans import ContrastPlan, drawn_signs, fitted_plan
 from kinlens.evaluate._matrix_checks import (
@@ -40,7 +40,7 @@ Statistic = Callable[[FloatArray, FloatArray], float]
 Redraw = Literal["flip", "simulate"]
 """How one side evolves anew: contrasts with random signs, or Gaussian contrasts."""
 
-# Cells of redrawn Gram matrices and traits held at a time.
+# Cells of simulated contrasts held at a time.
 _CELLS = 8_000_000
 # Beyond this many equal axes all distances between contrasts are the same to three digits.
 _MOST_DIMENSIONS = 1e6
@@ -94,8 +94,8 @@ def brownian_null_test(
 
     Notes
     -----
-    A plain Brownian simulation with the *estimated* rate matrix rejects too often (7 % at a
-    nominal 5 % with 32 species and 8 equal dimensions): sampling spreads the eigenvalues, the
+    A plain Brownian simulation with the *estimated* rate matrix rejects too often (about 7 % at
+    a nominal 5 % with 32 species and 8 equal dimensions): sampling spreads the eigenvalues, the
     simulated traits have fewer effective dimensions than the real ones, and their null lies too
     low. "simulate" therefore shrinks the eigenvalues towards their mean until their participation
     ratio is the one that a Wishart distribution implies for the true rates.
@@ -141,7 +141,7 @@ def brownian_null_test(
         name = getattr(statistic, "__name__", "statistic")
         observed = float(statistic(one, two))
         grams = (_flipped if redraw == "flip" else _simulated)(plan, products, permutations, rng)
-        null = np.array([statistic(_distances(gram), two) for block in grams for gram in block])
+        null = np.array([statistic(_distances(gram), two) for gram in grams])
     centre = float(null.mean()) if len(null) else 0.0
     return ContrastTest(
         name=name,
@@ -188,44 +188,52 @@ def _simulated_correlations(
 ) -> FloatArray:
     null = np.empty(count)
     start = 0
-    for grams in _simulated(plan, products, count, rng):
-        out = null[start : start + len(grams)]
+    for contrasts in _simulated_contrasts(products, count, rng):
+        out = null[start : start + len(contrasts)]
 
-        def fill(block: slice, grams: FloatArray = grams, out: FloatArray = out) -> None:
-            out[block] = correlate_gram_distances(grams[block], weights)
+        def fill(block: slice, contrasts: FloatArray = contrasts, out: FloatArray = out) -> None:
+            out[block] = correlate_evolved_contrasts(
+                plan.nodes, plan.joins, contrasts[block], weights
+            )
 
-        run_blocks(fill, len(grams), cells=weights.size)
-        start += len(grams)
+        run_blocks(fill, len(contrasts), cells=contrasts[0].size + weights.size)
+        start += len(contrasts)
     return null
 
 
 def _flipped(
     plan: ContrastPlan, products: FloatArray, count: int, rng: np.random.Generator
 ) -> Iterator[FloatArray]:
-    """Yield blocks (b, n, n) of Gram matrices of traits whose contrasts have random signs."""
+    """Yield Gram matrices (n, n) of traits whose contrasts have random signs."""
     for _, signs in drawn_signs(count, len(products), rng):
         for sign in signs:
             half = plan.expand(products * np.outer(sign, sign))
-            yield plan.expand(half.T)[None]
+            yield plan.expand(half.T)
 
 
 def _simulated(
     plan: ContrastPlan, products: FloatArray, count: int, rng: np.random.Generator
 ) -> Iterator[FloatArray]:
-    """Yield blocks (b, n, n) of Gram matrices of traits with Gaussian contrasts."""
+    """Yield Gram matrices (n, n) of traits with Gaussian contrasts."""
+    for block in _simulated_contrasts(products, count, rng):
+        for contrasts in block:
+            traits = plan.expand(contrasts)
+            yield traits @ traits.T
+
+
+def _simulated_contrasts(
+    products: FloatArray, count: int, rng: np.random.Generator
+) -> Iterator[FloatArray]:
+    """Yield blocks (b, n - 1, k) of Gaussian contrasts."""
     m = len(products)
     rates, dimensions = _shrunken_rates(products)
-    deviations = np.sqrt(rates)
-    size = max(1, _CELLS // (m * len(rates) + plan.n**2))
+    size = max(1, _CELLS // (m * len(rates)))
     for start in range(0, count, size):
-        b = min(size, count - start)
-        steps = rng.standard_normal((m, b, len(rates)))
+        contrasts = rng.standard_normal((min(size, count - start), m, len(rates)))
         if dimensions > len(rates):
-            _widen(steps, dimensions, rng)
-        steps *= deviations
-        traits = plan.expand(steps.reshape(m, -1)).reshape(plan.n, b, -1)
-        traits = np.ascontiguousarray(traits.transpose(1, 0, 2))  # (b, n, k)
-        yield traits @ traits.transpose(0, 2, 1)
+            _widen(contrasts, dimensions, rng)
+        contrasts *= np.sqrt(rates)
+        yield contrasts
 
 
 def _shrunken_rates(products: FloatArray) -> tuple[FloatArray, float]:
@@ -259,17 +267,17 @@ def _shrunken_rates(products: FloatArray) -> tuple[FloatArray, float]:
     return np.asarray(rates), dimensions
 
 
-def _widen(steps: FloatArray, dimensions: float, rng: np.random.Generator) -> None:
-    """Turn steps (m, b, m) into ones whose Gram matrices are those of more than m equal axes.
+def _widen(contrasts: FloatArray, dimensions: float, rng: np.random.Generator) -> None:
+    """Give contrasts (b, m, m) the Gram matrices of ones on more than m equal axes, in place.
 
     Bartlett's decomposition: with a lower triangle of standard normal numbers and a diagonal of
     chi variables, the Gram matrix has a Wishart distribution of any degrees of freedom.
     """
-    m, b, _ = steps.shape
-    rows = np.arange(m)
-    steps *= np.tri(m, k=-1)[:, None, :]
-    steps[rows, :, rows] = np.sqrt(rng.chisquare(dimensions - rows[:, None], size=(m, b)))
-    steps *= np.sqrt(m / dimensions)
+    b, m, _ = contrasts.shape
+    diagonal = np.arange(m)
+    contrasts *= np.tri(m, k=-1)
+    contrasts[:, diagonal, diagonal] = np.sqrt(rng.chisquare(dimensions - diagonal, size=(b, m)))
+    contrasts *= np.sqrt(m / dimensions)
 
 
 def _distances(gram: FloatArray) -> FloatArray:

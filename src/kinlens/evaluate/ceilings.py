@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 from scipy.optimize import brentq
 
 from kinlens.errors import InputError, UsageError
-from kinlens.evaluate._contrast_kernels import correlate_gram_distances
+from kinlens.evaluate._contrast_kernels import correlate_traits
 from kinlens.evaluate._matrix_checks import checked_covariance
 from kinlens.evaluate._pairs import scored, unit_pairs
 from kinlens.evaluate._permutation_kernels import run_blocks
@@ -21,7 +21,7 @@ from kinlens.typing import FloatArray
 
 __all__ = ["BrownianCeiling", "brownian_ceiling"]
 
-# Cells of simulated traits and their inner products held at a time.
+# Cells of simulated traits held at a time.
 _CELLS = 8_000_000
 
 
@@ -107,16 +107,17 @@ def brownian_ceiling(
 
     k = len(rates)
     correlations = np.empty(replicates)
-    size = max(1, _CELLS // (n * (n + k)))
+    size = max(1, _CELLS // (n * k))
     for start in range(0, replicates, size):
         out = correlations[start : start + size]
-        traits = spread @ (rng.standard_normal((len(out), n, k)) * deviations)  # (b, n, k)
-        grams = traits @ traits.transpose(0, 2, 1)
+        steps = rng.standard_normal((n, len(out), k)) * deviations
+        traits = (spread @ steps.reshape(n, -1)).reshape(steps.shape)
+        traits = np.ascontiguousarray(traits.transpose(1, 0, 2))  # (b, n, k)
 
-        def fill(block: slice, grams: FloatArray = grams, out: FloatArray = out) -> None:
-            out[block] = correlate_gram_distances(grams[block], weights)
+        def fill(block: slice, traits: FloatArray = traits, out: FloatArray = out) -> None:
+            out[block] = correlate_traits(traits[block], weights)
 
-        run_blocks(fill, len(out), cells=n * n)
+        run_blocks(fill, len(out), cells=n * (n + k))
     low, high = np.quantile(correlations, [0.025, 0.975])
     return BrownianCeiling(
         mean=float(correlations.mean()),

@@ -188,7 +188,7 @@ def contrast_test(
 
     Sizes of contrasts are never exchanged, so that rates of evolution may differ among clades and
     through time, and be the same for both sides, without any effect on the null. With n species
-    there are :math:`2^{n-2}` different null worlds, too few for small p-values below about 8.
+    there are :math:`2^{n-2}` different null worlds: below nine species no p-value is small.
     Measured levels and power are in the documentation (`docs/type_one_error.md`).
 
     References

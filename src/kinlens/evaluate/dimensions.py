@@ -145,7 +145,7 @@ class EffectiveSpecies:
     for_correlation : float
         Participation ratio of the eigenvalues of R, :math:`n^2 / \sum_{ij} R_{ij}^2`
         (Bretherton et al. 1999): the sample size at which two unrelated traits would correlate
-        as much by chance as two Brownian ones do when the tree is ignored.
+        as much by chance as two Brownian ones do (about the root) when the tree is ignored.
     """
 
     n: int

@@ -19,7 +19,14 @@ from scipy.spatial.distance import squareform
 from kinlens.errors import InputError, UsageError
 from kinlens.typing import AnyArray, FloatArray, IntArray
 
-__all__ = ["GroupCodes", "distance_clusters", "group_codes", "join_groups", "shuffled_strata"]
+__all__ = [
+    "GroupCodes",
+    "distance_clusters",
+    "group_codes",
+    "join_groups",
+    "shuffled_strata",
+    "unit_codes",
+]
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,17 +67,54 @@ def group_codes(values: Iterable[Any], *, n_rows: int | None = None) -> GroupCod
     >>> group_codes(["b", "", "a", "b"]).codes.tolist()
     [0, -1, 1, 0]
     """
-    series = pd.Series(list(values), dtype=object)
+    if isinstance(values, np.ndarray) and values.dtype.kind in "iu":
+        series, blank = pd.Series(values), pd.Series(values < 0)
+    else:
+        series = pd.Series(list(values), dtype=object)
+        blank = series.map(_names_nothing).astype(bool)
     if n_rows is not None and len(series) != n_rows:
         raise UsageError(f"{len(series)} labels for {n_rows} rows.")
-    blank = series.isna() | (series.astype(str).str.strip() == "")
-    numbers = pd.to_numeric(series, errors="coerce")
-    is_number = series.map(lambda value: isinstance(value, int | float | np.number))
-    blank |= is_number & (numbers < 0)
     codes = np.full(len(series), -1, np.int64)
     known, names = pd.factorize(series[~blank])
     codes[~blank.to_numpy()] = known
     return GroupCodes(codes, tuple(names))
+
+
+def unit_codes(groups: Iterable[Any] | None, *, n_rows: int) -> IntArray:
+    """Give every row the number of its independent unit: its group, or itself when it names none.
+
+    Parameters
+    ----------
+    groups : iterable of length n_rows, optional
+        Labels; every row is its own unit when left out.
+    n_rows : int
+        Number of rows.
+
+    Returns
+    -------
+    IntArray of shape (n_rows,)
+        Numbers from 0, none left out.
+
+    Examples
+    --------
+    >>> unit_codes(["a", "", "a", ""], n_rows=4).tolist()
+    [0, 1, 0, 2]
+    """
+    if groups is None:
+        return np.arange(n_rows)
+    numbered = group_codes(groups, n_rows=n_rows)
+    codes = numbered.codes.copy()
+    alone = np.flatnonzero(codes < 0)
+    codes[alone] = len(numbered.names) + np.arange(alone.size)
+    return codes
+
+
+def _names_nothing(value: Any) -> bool:
+    if isinstance(value, str):
+        return not value.strip()
+    if isinstance(value, int | np.integer):
+        return bool(value < 0)
+    return bool(pd.isna(value))
 
 
 def join_groups(n_rows: int, *labels: Iterable[Any] | None) -> IntArray:
@@ -155,13 +199,13 @@ def distance_clusters(distances: FloatArray, n_clusters: int) -> IntArray:
 
 def _group_strata(groups: IntArray, strata: IntArray) -> IntArray:
     """Return the commonest stratum of each group, the first to appear among equals; -1: none."""
-    rows = pd.DataFrame({"group": groups, "stratum": strata})
-    rows = rows[rows["stratum"] >= 0]
-    counts = rows.value_counts(["group", "stratum"], sort=False).reset_index()
-    counts = counts.sort_values(["group", "count", "stratum"], ascending=[True, False, True])
-    best = counts.drop_duplicates("group")
+    known = strata >= 0
+    pairs = np.column_stack([groups[known], strata[known]])
+    distinct, counts = np.unique(pairs, axis=0, return_counts=True)
+    order = np.lexsort((distinct[:, 1], -counts, distinct[:, 0]))
+    best, first = np.unique(distinct[order, 0], return_index=True)
     of_group = np.full(int(groups.max(initial=-1)) + 1, -1, np.int64)
-    of_group[best["group"]] = best["stratum"]
+    of_group[best] = distinct[order[first], 1]
     return of_group
 
 

@@ -15,7 +15,11 @@ from numpy.typing import NDArray
 
 from kinlens.errors import InputError, UsageError
 from kinlens.evaluate._matrix_checks import checked_distances
-from kinlens.evaluate._permutation_kernels import run_blocks, similarity_permutations
+from kinlens.evaluate._permutation_kernels import (
+    run_blocks,
+    shuffle_rows,
+    similarity_permutations,
+)
 from kinlens.evaluate._tails import Alternative, tail_share
 from kinlens.typing import AnyArray, FloatArray
 
@@ -163,8 +167,7 @@ class FreePermutation:
 
     def draw(self, count: int, rng: np.random.Generator) -> OrderArray:
         """Return `count` permutations, shape (count, n)."""
-        identity = np.arange(self.n, dtype=np.uint32)
-        return rng.permuted(np.broadcast_to(identity, (count, self.n)), axis=1)
+        return _shuffled(np.arange(self.n, dtype=np.uint32), count, rng)
 
 
 @dataclass(frozen=True, eq=False)
@@ -210,9 +213,7 @@ class GroupedPermutation:
         orders = np.empty((count, self.n), dtype=np.uint32)
         for group in np.unique(self.groups):
             members = np.flatnonzero(self.groups == group).astype(np.uint32)
-            orders[:, members] = rng.permuted(
-                np.broadcast_to(members, (count, len(members))), axis=1
-            )
+            orders[:, members] = _shuffled(members, count, rng)
         return orders
 
 
@@ -275,7 +276,7 @@ class PhylogeneticPermutation:
     def draw(self, count: int, rng: np.random.Generator) -> OrderArray:
         """Return `count` permutations, shape (count, n)."""
         similarity = 1 - self.distances / (self.flatness * self.distances.max())
-        seeds = rng.integers(0, 2**64, size=count, dtype=np.uint64)
+        seeds = _seeds(count, rng)
         orders = np.empty((count, self.n), dtype=np.uint32)
 
         def fill(block: slice) -> None:
@@ -283,3 +284,15 @@ class PhylogeneticPermutation:
 
         run_blocks(fill, count, cells=8 * self.n)
         return orders
+
+
+def _shuffled(items: OrderArray, count: int, rng: np.random.Generator) -> OrderArray:
+    """Return `items` in `count` random orders, each equally likely."""
+    orders = np.tile(items, (count, 1))
+    shuffle_rows(_seeds(count, rng), orders)
+    return orders
+
+
+def _seeds(count: int, rng: np.random.Generator) -> NDArray[np.uint64]:
+    """Draw one seed for each permutation, so that blocks and threads change nothing."""
+    return rng.integers(0, 2**64, size=count, dtype=np.uint64)

@@ -16,7 +16,7 @@ import pandas as pd
 from scipy import stats
 
 from kinlens.errors import UsageError
-from kinlens.evaluate.groups import group_codes
+from kinlens.evaluate.groups import unit_codes
 from kinlens.typing import AnyArray, FloatArray, IntArray
 
 __all__ = [
@@ -316,12 +316,9 @@ def exact_proportion_interval(
 
 
 def _units(groups: Iterable[Any]) -> tuple[IntArray, int]:
-    """Give the groups numbers; rows that name none are groups of their own."""
-    numbered = group_codes(groups)
-    codes = numbered.codes.copy()
-    alone = np.flatnonzero(codes < 0)
-    codes[alone] = len(numbered.names) + np.arange(alone.size)
-    return codes, len(numbered.names) + alone.size
+    rows = list(groups)
+    codes = unit_codes(rows, n_rows=len(rows))
+    return codes, int(codes.max(initial=-1)) + 1
 
 
 def _check_level(level: float) -> None:

@@ -3,7 +3,7 @@
 Two kernels fill the lanes. `lanes_distances` compares one query after the other with a full vector
 of targets and is the faster; `pairs_distances` puts another pair in every lane and so wastes none,
 whatever is asked for. The instructions are in `_bit_planes`; which kernel takes which part of a
-matrix, and threads, are in `edit`.
+matrix, and threads, are in `_edit_plan`.
 
 The sequences of a vector are aligned at their *ends* and padded in front. Padding equals padding
 and no letter, and the rim of the table rises by one a letter and by nothing along padding. Then
@@ -16,6 +16,8 @@ where a result exceeds it.
 
 References
 ----------
+Hyyrö, H. (2003). A bit-vector algorithm for computing Levenshtein and Damerau edit distances.
+Nordic Journal of Computing 10, 29-39.
 Myers, G. (1999). A fast bit-vector algorithm for approximate string matching based on dynamic
 programming. Journal of the ACM 46, 395-415.
 Ukkonen, E. (1985). Algorithms for approximate string matching. Information and Control 64, 100-118.
@@ -195,7 +197,12 @@ def pairs_distances(
 
 
 class _Table(NamedTuple):
-    """The planes of one table: where it starts from, and where it stands."""
+    """The planes of one table, as `_bit_planes.sweep` takes them.
+
+    `start` and `rim` are the differences down and across at the table's left and upper side, and
+    `state` and `edge` the same where the sweep stands. `counters` is what the differences down are
+    added to, from `offset` on.
+    """
 
     start: AnyArray
     rim: AnyArray
@@ -252,7 +259,6 @@ def _solve(
     if worst > cutoff:
         for lane in range(len(numbers)):
             numbers[lane] = min(int(numbers[lane]), cutoff + 1)
-    # Nothing is expected of pairs of empty sequences.
     return _CAUTION * worst / max(1, shape.ceiling)
 
 

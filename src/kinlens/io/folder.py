@@ -1,39 +1,36 @@
 """A dataset folder to one joined `Collection`, and back.
 
 Everything that can be read is read; a part that cannot be used becomes a problem in the
-collection, so that a study which does not need it still runs. Pictures themselves are opened
-later (`io.pictures_check` looks into each).
+collection, so that a study which does not need it still runs. Whether the files of pictures are
+there is looked up in `picture_files`; `lint` opens them.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
-import numpy as np
 import pandas as pd
 from pydantic import Field
 
-from kinlens.atomic import hash_file, write_frame
+from kinlens.atomic import hash_file, write_frame, write_text
 from kinlens.config import Config, build_config, read_toml
-from kinlens.errors import InputError, UsageError, nearest_names
+from kinlens.errors import InputError, UsageError
 from kinlens.io.distances import read_distances, write_distances
 from kinlens.io.fasta import join_species, read_fasta, read_sequence_species, write_fasta
 from kinlens.io.genes import read_genes, read_traits
-from kinlens.io.metadata import read_metadata, write_metadata
+from kinlens.io.metadata import MetadataTable, read_metadata, write_metadata
 from kinlens.io.newick import read_newick, write_newick
+from kinlens.io.picture_files import find_unlisted, look_up_files
+from kinlens.io.toml import toml_text
 from kinlens.records.collection import Collection, Mismatch, Problem, find_mismatches
-from kinlens.records.specimens import SpecimenTable
 from kinlens.records.taxonomy import RANKS, Taxonomy, find_conflicts
 
 __all__ = ["DatasetConfig", "read_collection", "write_collection"]
 
 Part = TypeVar("Part")
-
-_PICTURE_ENDINGS = {".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp", ".gif", ".bmp"}
 
 
 class DatasetConfig(Config):
@@ -126,19 +123,15 @@ def read_collection(folder: str | Path) -> Collection:
         hashes=reader.hashes,
     )
     if metadata is not None and metadata_path is not None:
-        reader.problems += metadata.problems
-        unlisted = _unlisted_pictures(metadata.specimens, collection)
-        specimens, missing = _with_files(metadata.specimens, collection, file=metadata_path.name)
-        taxonomy = _read_taxonomy(metadata.specimens, reader, file=metadata_path.name)
-        collection = replace(collection, specimens=specimens, taxonomy=taxonomy)
-        reader.problems += [*missing, *unlisted]
+        collection = _with_pictures(collection, metadata, reader, file=metadata_path.name)
+    reader.problems += _check_rank(collection)
     return replace(
         collection, problems=tuple(reader.problems), mismatches=_join(collection, reader.files)
     )
 
 
 def write_collection(collection: Collection, folder: str | Path) -> None:
-    """Write the tables, tree, sequences and matrices of a collection; pictures are not copied.
+    """Write the tables, tree, sequences, matrices and settings of a collection, but no pictures.
 
     Parameters
     ----------
@@ -155,13 +148,10 @@ def write_collection(collection: Collection, folder: str | Path) -> None:
         write_newick(collection.tree, folder / "tree.nwk")
     if collection.sequences is not None:
         write_fasta(collection.sequences, folder / "sequences.fasta")
-        known = [
-            (i, s)
-            for i, s in zip(collection.sequences.ids, collection.sequences.species, strict=True)
-            if s
-        ]
-        if known:
-            write_frame(folder / "sequences.csv", pd.DataFrame(known, columns=["id", "species"]))
+        species = collection.sequences.species
+        if any(species):
+            frame = pd.DataFrame({"id": collection.sequences.ids, "species": species})
+            write_frame(folder / "sequences.csv", frame)
     if collection.distances is not None:
         write_distances(collection.distances, folder / "distances.csv")
     for name in ("genes", "traits"):
@@ -169,6 +159,9 @@ def write_collection(collection: Collection, folder: str | Path) -> None:
         if frame is not None:
             index = frame.index.name or "species"
             write_frame(folder / f"{name}.csv", frame.rename_axis(index).reset_index())
+    settings = _settings(collection, folder)
+    if settings:
+        write_text(folder / "dataset.toml", toml_text(settings))
 
 
 class _PartReader:
@@ -189,10 +182,24 @@ class _PartReader:
         except InputError as error:
             # The file is already named by the problem's own column.
             reason = str(error).replace(f"{path}: ", "").replace(f"{path}, ", "")
+            reason = reason.removesuffix(".")
             self.problems.append(Problem("error", "unusable", path.name, "", reason))
             return None
         self.hashes[path.name] = hash_file(path)
         return part
+
+
+def _settings(collection: Collection, folder: Path) -> dict[str, object]:
+    """Return what differs from what a reader would assume."""
+    wanted = {
+        "name": collection.name,
+        "rank": collection.tree_rank,
+        "channels": collection.channels,
+        "channel_pattern": collection.channel_pattern,
+        "labels": collection.label_groups,
+    }
+    assumed = DatasetConfig(name=folder.resolve().name).model_dump()
+    return {name: value for name, value in wanted.items() if value and value != assumed[name]}
 
 
 def _read_config(folder: Path) -> DatasetConfig:
@@ -212,87 +219,57 @@ def _read_config(folder: Path) -> DatasetConfig:
     return config
 
 
+def _with_pictures(
+    collection: Collection, metadata: MetadataTable, reader: _PartReader, *, file: str
+) -> Collection:
+    """Add the pictures whose files are there, and the taxonomy of all that are listed."""
+    found = look_up_files(metadata, collection, file=file)
+    reader.problems += metadata.problems
+    taxonomy = _read_taxonomy(metadata, reader, file=file)
+    reader.problems += [*found.problems, *find_unlisted(metadata.specimens, collection)]
+    specimens = metadata.specimens.select(found.present) if len(found.present) else None
+    return replace(collection, specimens=specimens, taxonomy=taxonomy)
+
+
 def _first(folder: Path, *names: str) -> Path | None:
     return next((folder / name for name in names if (folder / name).is_file()), None)
 
 
-def _with_files(
-    specimens: SpecimenTable, collection: Collection, *, file: str
-) -> tuple[SpecimenTable, list[Problem]]:
-    """Leave out the rows whose picture files do not exist or lie outside the folder."""
-    # By name alone: a link to a picture elsewhere counts as inside, "../" does not.
-    root = Path(os.path.abspath(collection.folder))
-    present, problems = [], []
-    names_by_folder: dict[Path, list[str]] = {}
-    for row, image in enumerate(specimens.image):
-        files = collection.image_files(str(image))
-        outside = [path for path in files if not Path(os.path.abspath(path)).is_relative_to(root)]
-        absent = [path for path in files if not path.is_file()]
-        if not outside and not absent:
-            present.append(row)
-            continue
-        if outside:
-            code, reason = "outside", "the path leads out of the dataset folder"
-        else:
-            code = "missing-file" if len(files) == 1 else "missing-channel"
-            reason = _worded_absence(absent[0], root, names_by_folder)
-        problems.append(Problem("skip", code, str(image), f"{file} row {row + 2}", reason))
-    if not present:
-        problems.append(Problem("error", "no-pictures", file, "", "not one of the pictures exists"))
-    return specimens.select(np.array(present, dtype=np.int64)), problems
-
-
-def _worded_absence(file: Path, root: Path, names_by_folder: dict[Path, list[str]]) -> str:
-    parent = file.parent
-    if parent not in names_by_folder:
-        names_by_folder[parent] = (
-            sorted(entry.name for entry in parent.iterdir()) if parent.is_dir() else []
-        )
-    near = nearest_names(file.name, names_by_folder[parent], most=1)
-    shown = Path(os.path.abspath(file)).relative_to(root)
-    return f"no file {shown}" + (f"; there is {near[0]}" if near else "")
-
-
-def _unlisted_pictures(specimens: SpecimenTable, collection: Collection) -> list[Problem]:
-    """Say which pictures of `images/` no row of the metadata names."""
-    folder = collection.folder / "images"
-    if not folder.is_dir():
-        return []
-    listed = {
-        os.path.abspath(path)
-        for image in specimens.image
-        for path in collection.image_files(str(image))
-    }
-    unlisted = sorted(
-        path
-        for path in folder.rglob("*")
-        if path.suffix.lower() in _PICTURE_ENDINGS and os.path.abspath(path) not in listed
-    )
-    return [
-        Problem(
-            "note",
-            "unlisted",
-            str(path.relative_to(collection.folder)),
-            "",
-            "no row of the metadata names this picture, so it is not used",
-        )
-        for path in unlisted
-    ]
-
-
-def _read_taxonomy(specimens: SpecimenTable, reader: _PartReader, *, file: str) -> Taxonomy | None:
-    if not specimens.has("species"):
+def _read_taxonomy(metadata: MetadataTable, reader: _PartReader, *, file: str) -> Taxonomy | None:
+    frame, rows = metadata.specimens.frame, metadata.rows
+    if not metadata.specimens.has("species"):
         return None
-    conflicts = find_conflicts(specimens.frame)
+    conflicts = [
+        # Counted from 0, to be turned into the row of the file.
+        replace(conflict, places=tuple((taxon, int(rows[at])) for taxon, at in conflict.places))
+        for conflict in find_conflicts(frame, first_row=0)
+    ]
     if conflicts:
         reader.problems += [
             Problem("error", "conflict", file, conflict.species, str(conflict))
             for conflict in conflicts
         ]
         return None
-    taxonomy = Taxonomy.from_images(specimens.frame, where=file)
+    taxonomy = Taxonomy.from_images(frame, where=file)
     reader.problems += [Problem("note", "taxonomy", file, "", note) for note in taxonomy.notes]
     return taxonomy
+
+
+def _check_rank(collection: Collection) -> list[Problem]:
+    """Say so when the tree's tips are names of another rank than they are taken for."""
+    if collection.tree is None or collection.specimens is None:
+        return []
+    tips = set(collection.tree.tip_names)
+    frame = collection.specimens.frame
+    met = {rank: len(tips & set(frame[rank])) for rank in collection.specimens.ranks}
+    if met.get(collection.tree_rank, 0) or not any(met.values()):
+        return []
+    best = max(met, key=lambda rank: met[rank])
+    reason = (
+        f"no tip of the tree is a {collection.tree_rank}, but {met[best]:,} are a {best}; "
+        f'if its tips are of that rank, write rank = "{best}"'
+    )
+    return [Problem("note", "rank", "dataset.toml", "", reason)]
 
 
 def _join(collection: Collection, files: list[str]) -> tuple[Mismatch, ...]:
@@ -310,10 +287,12 @@ def _join(collection: Collection, files: list[str]) -> tuple[Mismatch, ...]:
     for part in ("genes", "traits"):
         frame = getattr(collection, part)
         named[part] = [str(name) for name in frame.index] if frame is not None else []
+    # Without a tree, what is not pictured may be a slip of the pen as well.
+    others, whose = (tips, "tree") if tips else (pictured, "metadata")
     for part, names in named.items():
-        if names and tips:
+        if names and others and part != whose:
             found += find_mismatches(
-                names, tips, present_in=file_of[part], missing_from=file_of["tree"]
+                names, others, present_in=file_of[part], missing_from=file_of[whose]
             )
     if collection.distances is not None and pictured:
         found += find_mismatches(

@@ -79,10 +79,17 @@ def inspect_pictures(
 
 
 def check_pictures(collection: Collection, *, resources: Resources | None = None) -> Collection:
-    """Return the collection with the problems of its pictures added.
+    """Open every picture of a collection and return the collection with the problems added.
 
     Pictures that cannot be read become ``skip`` problems; oddities, and pictures that stand twice
     under different specimens or species, become notes.
+
+    Parameters
+    ----------
+    collection : Collection
+        With or without pictures.
+    resources : Resources, optional
+        Where to work.
     """
     if collection.specimens is None:
         return collection
@@ -100,7 +107,12 @@ def check_pictures(collection: Collection, *, resources: Resources | None = None
 
 
 def duplicate_groups(inspections: Sequence[Inspection]) -> IntArray:
-    """Number the groups of pictures that show the same thing.
+    """Tell which pictures show the same thing by numbering the groups that they form.
+
+    Parameters
+    ----------
+    inspections : sequence of Inspection
+        From `inspect_pictures`.
 
     Returns
     -------
@@ -115,6 +127,13 @@ def duplicate_groups(inspections: Sequence[Inspection]) -> IntArray:
 
 def write_findings(collection: Collection, folder: str | Path) -> list[Path]:
     """Write `mismatches.tsv` and `skipped.tsv` into `folder`, atomically.
+
+    Parameters
+    ----------
+    collection : Collection
+        Checked by `check_pictures` or not.
+    folder : path
+        Made when it is missing.
 
     Returns
     -------
@@ -138,7 +157,8 @@ def _inspect(files: tuple[Path, ...]) -> Inspection:
     try:
         picture = read_image(files[0]) if len(files) == 1 else read_channels(files)
     except ImageError as error:
-        return Inspection(fault=(error.code, str(error).replace(f"{error.where}: ", "")))
+        reason = str(error).replace(f"{error.where}: ", "").removesuffix(".")
+        return Inspection(fault=(error.code, reason))
     return Inspection(
         fault=None,
         notes=tuple((note.code, note.sentence) for note in picture.notes),

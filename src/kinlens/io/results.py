@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +19,10 @@ from kinlens.atomic import atomic_path, write_bytes, write_frame, write_json, wr
 from kinlens.errors import InputError
 from kinlens.io.distances import read_distances, write_distances
 from kinlens.records.result import FigureRecord, Headline, StudyResult, metrics_frame
+from kinlens.skipped import Skipped
 from kinlens.typing import AnyArray
 
 __all__ = ["read_model", "read_result", "write_result"]
-
-_FRAMES = ("predictions", "splits")
 
 
 def write_result(result: StudyResult, folder: str | Path) -> None:
@@ -37,8 +37,7 @@ def write_result(result: StudyResult, folder: str | Path) -> None:
     """
     folder = Path(folder)
     write_frame(folder / "metrics.csv", result.metrics)
-    for name in _FRAMES:
-        frame = getattr(result, name)
+    for name, frame in {"predictions": result.predictions, "splits": result.splits}.items():
         if frame is not None:
             write_frame(folder / f"{name}.csv", frame)
     for name, frame in result.tables.items():
@@ -77,39 +76,32 @@ def read_result(folder: str | Path) -> StudyResult:
             remedy="Run the study again, with --resume if it was interrupted.",
         )
     contents = json.loads((folder / "result.json").read_text(encoding="utf-8"))
-    frames = {
-        name: pd.read_csv(folder / f"{name}.csv", keep_default_na=False, na_values=[""])
-        for name in _FRAMES
-        if (folder / f"{name}.csv").is_file()
-    }
+    numbers = ("value", "low", "high", "null_mean", "p_value", "n", "seed")
     metrics = pd.read_csv(
-        folder / "metrics.csv",
-        keep_default_na=False,
-        na_values={
-            "value": [""],
-            "low": [""],
-            "high": [""],
-            "null_mean": [""],
-            "p_value": [""],
-            "n": [""],
-            "seed": [""],
-        },
+        folder / "metrics.csv", keep_default_na=False, na_values={name: [""] for name in numbers}
     )
     distances = folder / "distances.csv"
     return StudyResult(
         study=contents["study"],
         title=contents["title"],
         headlines=tuple(Headline(**entry) for entry in contents["headlines"]),
-        metrics=metrics_frame(metrics.to_dict("records")),
+        metrics=metrics_frame(
+            [
+                {str(name): value for name, value in row.items()}
+                for row in metrics.to_dict("records")
+            ]
+        ),
         methods=(folder / "METHODS.md").read_text(encoding="utf-8"),
-        tables={name: pd.read_csv(folder / f"{name}.csv") for name in contents["tables"]},
+        tables={name: _read_frame(folder / f"{name}.csv") for name in contents["tables"]},
         table_captions=contents["table_captions"],
         figures=tuple(_read_figure(folder, entry) for entry in contents["figures"]),
         distances=read_distances(distances) if distances.is_file() else None,
         thumbnails={
             image: _thumbnail_path(folder, image).read_bytes() for image in contents["thumbnails"]
         },
-        **frames,
+        predictions=_read_frame_if_there(folder / "predictions.csv"),
+        splits=_read_frame_if_there(folder / "splits.csv"),
+        skipped=tuple(Skipped(**entry) for entry in contents["skipped"]),
     )
 
 
@@ -132,6 +124,15 @@ def read_model(folder: str | Path) -> tuple[dict[str, Any], dict[str, AnyArray]]
         raise InputError("the run has no model", where=folder) from error
     except (json.JSONDecodeError, SafetensorError) as error:
         raise InputError(f"the model is damaged ({error})", where=folder) from error
+
+
+def _read_frame(path: Path) -> pd.DataFrame:
+    # Only what is empty is missing: a taxon may be called NA or None.
+    return pd.read_csv(path, keep_default_na=False, na_values=[""])
+
+
+def _read_frame_if_there(path: Path) -> pd.DataFrame | None:
+    return _read_frame(path) if path.is_file() else None
 
 
 def _write_model(model: Mapping[str, Any], folder: Path) -> None:
@@ -157,6 +158,7 @@ def _contents(result: StudyResult) -> dict[str, Any]:
             for figure in result.figures
         ],
         "thumbnails": list(result.thumbnails),
+        "skipped": [asdict(entry) for entry in result.skipped],
     }
 
 

@@ -140,6 +140,15 @@ class RecurrentEncoder(nn.Module):  # type: ignore[misc,name-defined]
     def forward(self, letters: Tensor, mask: Tensor) -> Tensor:
         """Return (B, dimensions) for letters (B, L, A) and mask (B, L)."""
         tokens, present = _tokens(letters, mask, self.stride)
+        states = self._states(tokens, present)  # (B, T, 2 H)
+        weights = present.unsqueeze(1).to(states.dtype)
+        return self.out(_binned(states.transpose(1, 2), weights, self.bins).flatten(1))
+
+    def _states(self, tokens: Tensor, present: Tensor) -> Tensor:
+        # Packing keeps the backward pass from starting in the padding; without padding it only
+        # costs time.
+        if bool(present.all()):
+            return self.gru(tokens)[0]
         lengths = present.sum(dim=1).clamp_min(1).cpu()
         packed = nn.utils.rnn.pack_padded_sequence(
             tokens, lengths, batch_first=True, enforce_sorted=False
@@ -147,8 +156,7 @@ class RecurrentEncoder(nn.Module):  # type: ignore[misc,name-defined]
         states, _ = nn.utils.rnn.pad_packed_sequence(
             self.gru(packed)[0], batch_first=True, total_length=tokens.shape[1]
         )
-        weights = present.unsqueeze(1).to(states.dtype)
-        return self.out(_binned(states.transpose(1, 2), weights, self.bins).flatten(1))
+        return states
 
 
 class TransformerEncoder(nn.Module):  # type: ignore[misc,name-defined]
@@ -169,42 +177,86 @@ class TransformerEncoder(nn.Module):  # type: ignore[misc,name-defined]
         **_shape: Any,
     ) -> None:
         super().__init__()
+        if hidden % heads or hidden % 2:
+            raise UsageError(f"hidden ({hidden}) must be even, and a multiple of heads ({heads}).")
         self.stride = stride if length >= 8 * stride else 1
-        self.window = window
         self.inner = nn.Linear(letters * self.stride, hidden)
-        layer = nn.TransformerEncoderLayer(
-            hidden, heads, 2 * hidden, dropout, batch_first=True, norm_first=True
+        self.layers = nn.ModuleList(
+            _AttentionLayer(hidden, heads, window, dropout) for _ in range(layers)
         )
-        self.layers = nn.TransformerEncoder(layer, layers, enable_nested_tensor=False)
         self.bins = max(1, min(length // (2 * self.stride), 16))
         self.out = nn.Linear(hidden * self.bins, dimensions)
 
     def forward(self, letters: Tensor, mask: Tensor) -> Tensor:
         """Return (B, dimensions) for letters (B, L, A) and mask (B, L)."""
         tokens, present = _tokens(letters, mask, self.stride)
-        features = self.inner(tokens)
+        features = self.inner(tokens)  # (B, T, H)
         features = features + _positions(features)
-        # A sequence without letters would attend to nothing, which is 0/0.
-        hidden = ~present
-        hidden[:, 0] = False
-        features = self.layers(
-            features, mask=self._far(tokens.shape[1], tokens.device), src_key_padding_mask=hidden
-        )
+        for layer in self.layers:
+            features = layer(features, present)
         weights = present.unsqueeze(1).to(features.dtype)
         return self.out(_binned(features.transpose(1, 2), weights, self.bins).flatten(1))
 
-    def _far(self, count: int, device: Any) -> Tensor | None:
-        if self.window is None:
-            return None
-        place = torch.arange(count, device=device)
-        return (place[:, None] - place[None, :]).abs() > self.window
-
 
 class LocalTransformerEncoder(TransformerEncoder):
-    """Self-attention among neighbours only: linear in length when windows are short."""
+    """Self-attention among neighbours only; its work grows with the length, not with its square."""
 
     def __init__(self, **shape: Any) -> None:
         super().__init__(**{"window": 4} | shape)
+
+
+class _AttentionLayer(nn.Module):  # type: ignore[misc,name-defined]
+    """Attention, then two dense layers, each added to what it read (Vaswani et al. 2017)."""
+
+    def __init__(self, hidden: int, heads: int, window: int | None, dropout: float) -> None:
+        super().__init__()
+        self.heads = heads
+        self.window = window
+        self.before_attention = nn.LayerNorm(hidden)
+        self.asked = nn.Linear(hidden, 3 * hidden)
+        self.answered = nn.Linear(hidden, hidden)
+        self.dense = nn.Sequential(
+            nn.LayerNorm(hidden),
+            nn.Linear(hidden, 2 * hidden),
+            nn.ReLU(),
+            nn.Dropout(dropout),
+            nn.Linear(2 * hidden, hidden),
+        )
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, features: Tensor, present: Tensor) -> Tensor:
+        """Return (B, T, H) for features (B, T, H) and which tokens there are, (B, T)."""
+        batch, count, hidden = features.shape
+        parts = self.asked(self.before_attention(features))
+        parts = parts.view(batch, count, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
+        query, key, value = parts  # (B, heads, T, H / heads)
+        attend = _attend_to_all if self.window is None else self._attend_near
+        found = attend(query, key, value, present).transpose(1, 2)  # (B, T, heads, H / heads)
+        features = features + self.dropout(self.answered(found.reshape(batch, count, hidden)))
+        return features + self.dropout(self.dense(features))
+
+    def _attend_near(self, query: Tensor, key: Tensor, value: Tensor, present: Tensor) -> Tensor:
+        reach = min(self.window or 0, query.shape[2] - 1)
+        near_key, near_value = _neighbours(key, reach), _neighbours(value, reach)
+        near = nn.functional.pad(present, (reach, reach)).unfold(1, 2 * reach + 1, 1)  # (B, T, W)
+        # A token always sees itself: one that sees nothing would be 0/0.
+        near = near | (torch.arange(2 * reach + 1, device=near.device) == reach)
+        scores = torch.einsum("bhtd,bhtdw->bhtw", query, near_key) / query.shape[-1] ** 0.5
+        weights = scores.masked_fill(~near[:, None], -math.inf).softmax(-1)
+        return torch.einsum("bhtw,bhtdw->bhtd", weights, near_value)
+
+
+def _attend_to_all(query: Tensor, key: Tensor, value: Tensor, present: Tensor) -> Tensor:
+    seen = present.clone()
+    seen[:, 0] = True  # A sequence without letters would attend to nothing, which is 0/0.
+    return nn.functional.scaled_dot_product_attention(
+        query, key, value, attn_mask=None if bool(seen.all()) else seen[:, None, None, :]
+    )
+
+
+def _neighbours(tokens: Tensor, reach: int) -> Tensor:
+    """Give each token its neighbours: (B, heads, T, D) to (B, heads, T, D, 2 reach + 1)."""
+    return nn.functional.pad(tokens, (0, 0, reach, reach)).unfold(2, 2 * reach + 1, 1)
 
 
 ENCODERS = {

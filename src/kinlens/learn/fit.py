@@ -23,6 +23,7 @@ from pydantic import Field
 from kinlens.atomic import atomic_path
 from kinlens.config import Config
 from kinlens.errors import KinlensError
+from kinlens.learn.optimizers import Muon
 from kinlens.optional import need
 from kinlens.parallel import torch_device
 from kinlens.progress import SILENT, Progress
@@ -46,8 +47,10 @@ class FitPlan(Config):
         At the most.
     patience : int or None
         Stop after this many epochs without a better validation score; never when None.
+    optimizer : {"adamw", "muon"}
+        Muon needs far fewer steps where most weights are matrices, at some more work for each.
     learning_rate, weight_decay : float
-        Of AdamW.
+        Of the optimiser; Muon's rates are about twice those of AdamW, and its decay 0.1.
     schedule : {"cosine", "constant"}
         Cosine goes down to zero over `epochs`.
     gradient_norm : float or None
@@ -63,6 +66,7 @@ class FitPlan(Config):
 
     epochs: int = 50
     patience: int | None = 10
+    optimizer: Literal["adamw", "muon"] = "adamw"
     learning_rate: float = 1e-3
     weight_decay: float = 0.0
     schedule: Literal["cosine", "constant"] = "cosine"
@@ -226,9 +230,8 @@ class _Task(lightning.LightningModule):  # type: ignore[misc,name-defined]
 
     def configure_optimizers(self) -> Any:
         trained = [p for p in self.network.parameters() if p.requires_grad]
-        optimizer = torch.optim.AdamW(
-            trained, lr=self.plan.learning_rate, weight_decay=self.plan.weight_decay
-        )
+        kind = Muon if self.plan.optimizer == "muon" else torch.optim.AdamW
+        optimizer = kind(trained, lr=self.plan.learning_rate, weight_decay=self.plan.weight_decay)
         if self.plan.schedule == "constant":
             return optimizer
         steps = max(int(self.trainer.estimated_stepping_batches), 1)
@@ -281,7 +284,7 @@ class _Watch(lightning.Callback):  # type: ignore[misc,name-defined]
         last = epoch == self.plan.epochs
         value = math.nan
         if epoch % self.plan.score_every == 0 or last:
-            judged = self._average or task.network
+            judged = task.network if self._average is None else self._average
             judged.eval()
             with torch.no_grad():
                 value = float(self.score(judged))

@@ -16,12 +16,12 @@ from scipy.optimize import minimize, minimize_scalar
 from scipy.special import log_softmax, softmax
 from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, clone
 from sklearn.utils import check_random_state
-from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from kinlens.errors import UsageError
 from kinlens.evaluate.folds import specimen_folds
-from kinlens.evaluate.groups import group_codes
+from kinlens.evaluate.groups import unit_codes
+from kinlens.models.labels import class_codes
 from kinlens.typing import AnyArray, FloatArray, IntArray
 
 __all__ = [
@@ -162,7 +162,7 @@ def held_out_scores(
         Log probabilities, columns in sorted order of the labels.
     """
     classes, codes = np.unique(y, return_inverse=True)
-    together = np.arange(len(codes)) if groups is None else list(groups)
+    together = unit_codes(groups, n_rows=len(codes))
     rows, scores = [], []
     for fold in specimen_folds(codes, together, n_folds, rng=rng):
         if not len(fold.test):
@@ -233,9 +233,9 @@ class CalibratedClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
             Specimens.
         """
         X, y = validate_data(self, X, y)
-        check_classification_targets(y)
-        self.classes_, codes = np.unique(y, return_inverse=True)
-        together = np.arange(len(codes)) if groups is None else group_codes(groups).codes
+        labels = class_codes(y)
+        self.classes_, codes = labels.classes, labels.codes
+        together = unit_codes(groups, n_rows=len(codes))
         seed = check_random_state(self.random_state).randint(2**31 - 1)
         n_classes = len(self.classes_)
         self.scaling_ = Scaling(np.ones(n_classes), np.zeros(n_classes))
@@ -262,8 +262,8 @@ class CalibratedClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
     def predict(self, X: AnyArray) -> AnyArray:
         """Return the most probable class, shape (n,)."""
         best = self.predict_proba(X).argmax(axis=1)
-        labels: AnyArray = self.classes_[best]
-        return labels
+        answer: AnyArray = self.classes_[best]
+        return answer
 
 
 def specimen_probabilities(probabilities: FloatArray, groups: Iterable[Any]) -> FloatArray:
@@ -286,10 +286,8 @@ def specimen_probabilities(probabilities: FloatArray, groups: Iterable[Any]) -> 
     >>> specimen_probabilities(np.array([[0.9, 0.1], [0.5, 0.5]]), ["s", "s"]).round(2).tolist()
     [[0.75, 0.25], [0.75, 0.25]]
     """
-    codes = group_codes(groups).codes
+    codes = unit_codes(groups, n_rows=len(probabilities))
     logs = np.log(np.maximum(probabilities, _LEAST))
-    alone = codes < 0
-    codes = np.where(alone, codes.max(initial=-1) + alone.cumsum(), codes)
     sums = np.zeros((int(codes.max(initial=-1)) + 1, logs.shape[1]))
     np.add.at(sums, codes, logs)
     means = sums / np.bincount(codes)[:, None]

@@ -12,11 +12,12 @@ import numpy as np
 from scipy.linalg import cholesky, solve_triangular
 from scipy.special import log_softmax
 from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin
-from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from kinlens.errors import UsageError
+from kinlens.models.labels import class_codes
 from kinlens.models.lineage import Lineages
+from kinlens.models.nested_means import class_means, pulled_means
 from kinlens.records.taxonomy import Taxonomy
 from kinlens.typing import AnyArray, FloatArray, IntArray
 
@@ -101,7 +102,7 @@ def fit_discriminant(
     axes = _span(white - white.mean(axis=0))
     scalings = solve_triangular(factor, axes, lower=True, trans="T", check_finite=False)
     scalings = (scalings if basis is None else basis @ scalings) / scale[:, None]
-    pulled = _pulled(white @ axes, counts, lineages, pull, n_dimensions=X.shape[1])
+    pulled = pulled_means(white @ axes, counts, lineages, pull=pull, n_dimensions=X.shape[1])
     return Discriminant(xbar, scalings, pulled.means, weight, pulled.variances)
 
 
@@ -186,8 +187,8 @@ class ShrinkageDiscriminant(ClassifierMixin, TransformerMixin, BaseEstimator):
         """
         check_options(shrinkage=self.shrinkage, pull=self.pull)
         X, y = validate_data(self, X, y, dtype=np.float64, ensure_min_samples=2)
-        check_classification_targets(y)
-        self.classes_, codes = np.unique(y, return_inverse=True)
+        labels = class_codes(y)
+        self.classes_, codes = labels.classes, labels.codes
         lineages = Lineages.of(self.classes_, self.taxonomy, self.rank)
         found = fit_discriminant(X, codes, lineages, shrinkage=self.shrinkage, pull=self.pull)
         self._discriminant = found
@@ -234,8 +235,8 @@ class ShrinkageDiscriminant(ClassifierMixin, TransformerMixin, BaseEstimator):
     def predict(self, X: AnyArray) -> AnyArray:
         """Return the most probable class of each picture, shape (n,)."""
         best = self.class_scores(X).argmax(axis=1)
-        labels: AnyArray = self.classes_[best]
-        return labels
+        answer: AnyArray = self.classes_[best]
+        return answer
 
 
 def check_options(*, shrinkage: str | float, pull: float) -> None:
@@ -255,17 +256,11 @@ def check_options(*, shrinkage: str | float, pull: float) -> None:
         raise UsageError(f"pull must be 0 or more, not {pull}.")
 
 
-@dataclass(frozen=True, eq=False)
-class _PulledMeans:
-    means: FloatArray
-    variances: dict[str, float]
-
-
 def _scaled(
     centred: FloatArray, codes: IntArray, counts: IntArray
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Return each feature's scale, and class means and residuals in units of it."""
-    means = _class_means(centred, codes, counts)
+    means = class_means(centred, codes, counts)
     residuals = centred - means[codes]
     freedom = max(len(codes) - len(counts), 1)
     total = np.sqrt((centred**2).mean(axis=0))
@@ -275,12 +270,6 @@ def _scaled(
     constant = total <= np.finfo(np.float64).eps * 10 * np.abs(centred).max(initial=1.0)
     scale[constant | (scale == 0)] = 1.0
     return scale, means / scale, residuals / scale
-
-
-def _class_means(rows: FloatArray, codes: IntArray, counts: IntArray) -> FloatArray:
-    sums = np.zeros((len(counts), rows.shape[1]))
-    np.add.at(sums, codes, rows)
-    return sums / counts[:, None]
 
 
 def _shrunken(
@@ -306,7 +295,7 @@ def _shrunken(
     else:
         weight = float(shrinkage)
     # Singular without any shrinkage when there are more features than pictures.
-    weight = max(weight, 1e-6)
+    weight = max(weight, 1e-9)
     within: FloatArray = (1 - weight) / freedom * scatter
     within[np.diag_indices(k)] += weight * mean / freedom
     return within, weight
@@ -318,74 +307,3 @@ def _span(rows: FloatArray) -> FloatArray:
     kept = size > size.max(initial=0.0) * max(rows.shape) * np.finfo(np.float64).eps
     axes: FloatArray = right[kept & (size > 0)].T
     return axes
-
-
-def _pulled(
-    means: FloatArray,
-    counts: IntArray,
-    lineages: Lineages,
-    pull: float,
-    *,
-    n_dimensions: int,
-) -> _PulledMeans:
-    """Predict class means in the nested model, on axes where a picture's noise is one.
-
-    The axes span the class means, so their squares add up as they do in all `n_dimensions`.
-    """
-    noise = pull / counts.astype(np.float64)
-    levels = len(lineages.ranks)
-    variances = _rank_variances(means, noise, lineages, n_dimensions)
-    if pull == 0:
-        return _PulledMeans(means, variances)
-    # Up: what a taxon's members say about it, and with which variance.
-    value, error = means, noise
-    said = []
-    for level in range(levels):
-        said.append((value, error))
-        precision = 1.0 / (error + variances[lineages.ranks[level]])
-        parent = lineages.parents(level)
-        if not np.isfinite(variances[lineages.ranks[level]]):
-            precision = np.ones_like(error)  # no telling, so members count alike
-        total = np.bincount(parent, weights=precision)
-        sums = np.zeros((len(total), means.shape[1]))
-        np.add.at(sums, parent, precision[:, None] * value)
-        value, error = sums / total[:, None], 1.0 / total
-    # Down: each taxon between what was said about it and its parent.
-    for level in reversed(range(levels)):
-        own, error = said[level]
-        variance = variances[lineages.ranks[level]]
-        weight = np.ones_like(error)
-        if np.isfinite(variance):
-            weight = variance / (variance + error)
-        value = weight[:, None] * own + (1 - weight[:, None]) * value[lineages.parents(level)]
-    return _PulledMeans(value, variances)
-
-
-def _rank_variances(
-    means: FloatArray, noise: FloatArray, lineages: Lineages, n_dimensions: int
-) -> dict[str, float]:
-    """Estimate the variance of taxa around their parents, a dimension, rank by rank upwards.
-
-    The squares of taxa around their parents' plain mean are expected to be (variance + noise) a
-    degree of freedom, where the noise of a plain mean is that of its members over their number.
-    """
-    variances: dict[str, float] = {}
-    value, error = means, noise
-    for level, rank in enumerate(lineages.ranks):
-        parent = lineages.parents(level)
-        members = np.bincount(parent)
-        centre = _class_means(value, parent, members)
-        freedom = len(parent) - len(members)
-        variance = np.inf
-        if freedom > 0:
-            squares = ((value - centre[parent]) ** 2).sum() / (freedom * n_dimensions)
-            # A taxon alone in its parent adds neither square nor noise.
-            share = 1.0 - 1.0 / members[parent]
-            expected = (share * error).sum() / freedom
-            # Never quite zero: members stay in the order of what was seen of them.
-            variance = max(squares - expected, 0.01 * expected, np.finfo(np.float64).tiny)
-        variances[rank] = float(variance)
-        own = error + (variance if np.isfinite(variance) else 0.0)
-        error = np.bincount(parent, weights=own) / members**2
-        value = centre
-    return variances

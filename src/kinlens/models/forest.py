@@ -13,11 +13,11 @@ from dataclasses import dataclass
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import check_random_state
-from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from kinlens.errors import UsageError
 from kinlens.models.forest_kernels import N_BINS, add_votes, grow_tree
+from kinlens.models.labels import class_codes
 from kinlens.typing import AnyArray, FloatArray, IntArray
 
 __all__ = ["ForestClassifier", "NoiseUpsampledForest", "Tree"]
@@ -113,8 +113,8 @@ class ForestClassifier(ClassifierMixin, BaseEstimator):
             Class labels.
         """
         X, y = validate_data(self, X, y, dtype=np.float32)
-        check_classification_targets(y)
-        self.classes_, codes = np.unique(y, return_inverse=True)
+        labels = class_codes(y)
+        self.classes_, codes = labels.classes, labels.codes
         random_state = check_random_state(self.random_state)
         n_seen = len(X)
         X, codes = self._prepared(X, codes, random_state)
@@ -141,8 +141,8 @@ class ForestClassifier(ClassifierMixin, BaseEstimator):
     def predict(self, X: AnyArray) -> AnyArray:
         """Return the class with the largest mean share, shape (n,)."""
         best = self.predict_proba(X).argmax(axis=1)
-        labels: AnyArray = self.classes_[best]
-        return labels
+        answer: AnyArray = self.classes_[best]
+        return answer
 
     def _prepared(
         self, X: AnyArray, codes: IntArray, random_state: np.random.RandomState
@@ -157,13 +157,15 @@ class ForestClassifier(ClassifierMixin, BaseEstimator):
         n_candidates = self._n_candidates(X.shape[1])
         if self.n_trees < 1:
             raise UsageError(f"n_trees must be 1 or more, not {self.n_trees}.")
-        steps = np.empty((X.shape[1], len(X)), np.uint8)
-        edges = []
-        for feature, column in enumerate(np.ascontiguousarray(X.T)):
-            edges.append(_edges(column[:n_seen]))
-            steps[feature] = np.searchsorted(edges[-1], column)
+        columns = np.ascontiguousarray(X.T)
+        steps = np.empty(columns.shape, np.uint8)
         seeds = random_state.randint(2**31 - 1, size=self.n_trees)
         n_classes = len(self.classes_)
+
+        def lay_steps(feature: int) -> AnyArray:
+            cuts = _edges(columns[feature, :n_seen])
+            steps[feature] = np.searchsorted(cuts, columns[feature])
+            return cuts
 
         def grow(seed: int) -> tuple[Tree, FloatArray]:
             weights = np.ones(len(codes), np.int64)
@@ -181,6 +183,7 @@ class ForestClassifier(ClassifierMixin, BaseEstimator):
 
         threads = (os.cpu_count() or 1) if self.n_jobs == -1 else (self.n_jobs or 1)
         with ThreadPoolExecutor(threads) as pool:
+            edges = list(pool.map(lay_steps, range(len(columns))))
             grown = list(pool.map(grow, seeds))
         self.trees_ = tuple(tree for tree, _gain in grown)
         gains = np.sum([gain for _tree, gain in grown], axis=0)

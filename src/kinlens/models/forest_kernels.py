@@ -200,7 +200,7 @@ def _best_cut(
         if key[i] != key[i + 1]:
             score = left_squares / left_total + right_squares / (total - left_total)
             if score > best:
-                best, low, high = score, np.int64(key[i]), np.int64(key[i + 1])
+                best, low, high = score, int(key[i]), int(key[i + 1])
     for i in range(size):
         left[sorted_load[i] >> 32] = 0.0
     return best, low, high

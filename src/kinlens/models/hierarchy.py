@@ -7,57 +7,30 @@ go is for `conformal`.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.optimize import minimize
-from scipy.special import log_softmax, logsumexp, softmax
+from scipy.special import log_softmax, softmax
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import check_random_state
-from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from kinlens.errors import UsageError, did_you_mean
 from kinlens.evaluate.folds import specimen_folds
-from kinlens.evaluate.groups import group_codes
+from kinlens.evaluate.groups import unit_codes
 from kinlens.models.calibration import HeldOut
 from kinlens.models.discriminant import Discriminant, check_options, fit_discriminant
-from kinlens.models.lineage import Lineages
+from kinlens.models.labels import class_codes
+from kinlens.models.lineage import Lineages, best_path
+from kinlens.models.rank_weights import RankWeights, fit_rank_weights
 from kinlens.records.taxonomy import Taxonomy
 from kinlens.typing import AnyArray, FloatArray, IntArray, ObjectArray
 
-__all__ = ["HierarchicalClassifier", "RankWeights", "best_path"]
+__all__ = ["HierarchicalClassifier"]
 
-# Distances that the weights are fitted on, one head; more pictures would not move the optimum.
-_MOST_NUMBERS = 10_000_000
-
-
-@dataclass(frozen=True, eq=False)
-class RankWeights:
-    """How the discriminants of the ranks are weighed together.
-
-    A class's log probability is, up to a constant, the sum over ranks of
-    ``-sharpness * log(tail + d)``, where d is the squared distance of the picture to the mean
-    of the class's taxon at that rank: the log density of Student's t. Pictures far from every
-    mean so get flat probabilities, where Gaussian ones would be all too sure.
-
-    Parameters
-    ----------
-    sharpness, tail : FloatArray of shape (n_heads,)
-        One of each for each discriminant; both positive.
-    """
-
-    sharpness: FloatArray
-    tail: FloatArray
-
-    def scores(self, distances: Sequence[FloatArray]) -> FloatArray:
-        """Return log probabilities up to a constant, shape (n, n_classes)."""
-        total = np.zeros_like(distances[0])
-        for sharpness, tail, squares in zip(self.sharpness, self.tail, distances, strict=True):
-            total -= sharpness * np.log(tail + squares)
-        return total
+# Probabilities below this are too small to tell from zero, of which there is no logarithm.
+_LEAST = np.finfo(np.float64).tiny
 
 
 class HierarchicalClassifier(ClassifierMixin, BaseEstimator):
@@ -144,8 +117,8 @@ class HierarchicalClassifier(ClassifierMixin, BaseEstimator):
         """
         check_options(shrinkage=self.shrinkage, pull=self.pull)
         X, y = validate_data(self, X, y, dtype=np.float64, ensure_min_samples=2)
-        check_classification_targets(y)
-        self.classes_, codes = np.unique(y, return_inverse=True)
+        labels = class_codes(y)
+        self.classes_, codes = labels.classes, labels.codes
         self.lineages_ = Lineages.of(self.classes_, self.taxonomy, self.rank)
         # A rank with one taxon tells nothing, and one that repeats the rank below nothing new.
         sizes = [len(names) for names in self.lineages_.taxa]
@@ -153,9 +126,7 @@ class HierarchicalClassifier(ClassifierMixin, BaseEstimator):
             level for level, size in enumerate(sizes) if level == 0 or (1 < size < sizes[level - 1])
         ]
         self.head_ranks_ = tuple(self.lineages_.ranks[level] for level in self._levels)
-        together = np.arange(len(codes)) if groups is None else group_codes(groups).codes
-        if len(together) != len(codes):
-            raise UsageError(f"{len(together)} groups for {len(codes)} pictures.")
+        together = unit_codes(groups, n_rows=len(codes))
         seed = check_random_state(self.random_state).randint(2**31 - 1)
         self._weigh(X, codes, together, np.random.default_rng(seed))
         self.heads_ = self._fit_heads(X, codes, self.lineages_)
@@ -163,7 +134,7 @@ class HierarchicalClassifier(ClassifierMixin, BaseEstimator):
 
     def predict_log_proba(self, X: AnyArray, rank: str | None = None) -> FloatArray:
         """Return log probabilities of the taxa of one rank; of the classes when left out."""
-        return np.asarray(np.log(self.predict_proba(X, rank)))
+        return np.asarray(np.log(np.maximum(self.predict_proba(X, rank), _LEAST)))
 
     def predict_proba(self, X: AnyArray, rank: str | None = None) -> FloatArray:
         """Return probabilities of the taxa of one rank, shape (n, n_taxa).
@@ -271,10 +242,9 @@ class HierarchicalClassifier(ClassifierMixin, BaseEstimator):
         )
         model.heads_ = tuple(
             Discriminant(
-                *(
-                    np.asarray(arrays[f"heads.{i}.{part}"])
-                    for part in ("xbar", "scalings", "means")
-                ),
+                xbar=np.asarray(arrays[f"heads.{i}.xbar"]),
+                scalings=np.asarray(arrays[f"heads.{i}.scalings"]),
+                means=np.asarray(arrays[f"heads.{i}.means"]),
                 shrinkage=float(shrinkage),
                 rank_variances={},
             )
@@ -328,35 +298,9 @@ class HierarchicalClassifier(ClassifierMixin, BaseEstimator):
             return
         held = np.concatenate(rows)
         stacked = [np.vstack([part[head] for part in distances]) for head in range(n_heads)]
-        self.weights_ = _fit_weights(stacked, codes[held], self.lineages_, self._levels)
+        self.weights_ = fit_rank_weights(stacked, codes[held], self.lineages_, self._levels)
         scores = log_softmax(self.weights_.scores(stacked), axis=1)
         self.held_out_ = HeldOut(held, np.asarray(scores))
-
-
-def best_path(probabilities: FloatArray, lineages: Lineages) -> IntArray:
-    """Walk down from the highest rank, each time to the most probable taxon of the last.
-
-    Parameters
-    ----------
-    probabilities : FloatArray of shape (n, n_classes)
-        Of the lowest rank.
-    lineages : Lineages
-        What is above the classes.
-
-    Returns
-    -------
-    IntArray of shape (n, n_ranks)
-        Position of the taxon at each rank, low to high.
-    """
-    n_ranks = len(lineages.ranks)
-    path = np.zeros((len(probabilities), n_ranks), dtype=np.int64)
-    chosen = np.zeros(len(probabilities), dtype=np.int64)
-    for level in reversed(range(n_ranks)):
-        totals = lineages.gathered(probabilities, level).copy()
-        totals[lineages.parents(level)[None, :] != chosen[:, None]] = -1.0
-        chosen = totals.argmax(axis=1)
-        path[:, level] = chosen
-    return path
 
 
 def _class_distances(
@@ -376,41 +320,3 @@ def _widened(distances: FloatArray, known: IntArray, n_classes: int) -> FloatArr
     wide = np.full((len(distances), n_classes), 1e6 * (1.0 + distances.max()))
     wide[:, known] = distances
     return wide
-
-
-def _fit_weights(
-    distances: Sequence[FloatArray], truth: IntArray, lineages: Lineages, levels: Sequence[int]
-) -> RankWeights:
-    """Maximise the mean log probability of the truth, averaged over the ranks with a head."""
-    step = max(1, distances[0].size // _MOST_NUMBERS)
-    distances, truth = [part[::step] for part in distances], truth[::step]
-    n_heads = len(distances)
-    unit = np.array([max(float(np.median(part.min(axis=1))), 1e-9) for part in distances])
-    is_true = [
-        lineages.codes[level][None, :] == lineages.codes[level][truth][:, None] for level in levels
-    ]
-
-    def loss(parameters: FloatArray) -> tuple[float, FloatArray]:
-        weights = RankWeights(np.exp(parameters[:n_heads]), unit * np.exp(parameters[n_heads:]))
-        scores = weights.scores(distances)
-        everything = logsumexp(scores, axis=1)
-        share = np.exp(scores - everything[:, None])
-        value, slope = 0.0, np.zeros_like(scores)
-        for mask in is_true:
-            masked = np.where(mask, scores, -np.inf)
-            right = logsumexp(masked, axis=1)
-            value += float((everything - right).sum())
-            slope += share - np.exp(masked - right[:, None])
-        gradient = np.empty(2 * n_heads)
-        for head, squares in enumerate(distances):
-            sharpness, tail = weights.sharpness[head], weights.tail[head]
-            gradient[head] = -sharpness * (slope * np.log(tail + squares)).sum()
-            gradient[n_heads + head] = -sharpness * (slope * (tail / (tail + squares))).sum()
-        n = len(truth) * len(is_true)
-        return value / n, gradient / n
-
-    # Ten degrees of freedom, and a tail that sets in at the usual distance, are near most optima.
-    start = np.concatenate([np.full(n_heads, np.log(10.0 / n_heads)), np.zeros(n_heads)])
-    bounds = [(-7.0, 7.0)] * (2 * n_heads)
-    found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds).x
-    return RankWeights(np.exp(found[:n_heads]), unit * np.exp(found[n_heads:]))

@@ -15,7 +15,7 @@ from kinlens.errors import UsageError, did_you_mean
 from kinlens.records.taxonomy import Taxonomy
 from kinlens.typing import AnyArray, FloatArray, IntArray, ObjectArray
 
-__all__ = ["Lineages"]
+__all__ = ["Lineages", "best_path"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -145,3 +145,29 @@ class Lineages:
         for code in range(len(self.taxa[level])):
             totals[:, code] = probabilities[:, self.codes[level] == code].sum(axis=1)
         return totals
+
+
+def best_path(probabilities: FloatArray, lineages: Lineages) -> IntArray:
+    """Walk down from the highest rank, each time to the most probable taxon of the last.
+
+    Parameters
+    ----------
+    probabilities : FloatArray of shape (n, n_classes)
+        Of the lowest rank.
+    lineages : Lineages
+        What is above the classes.
+
+    Returns
+    -------
+    IntArray of shape (n, n_ranks)
+        Position of the taxon at each rank, low to high.
+    """
+    n_ranks = len(lineages.ranks)
+    path = np.zeros((len(probabilities), n_ranks), dtype=np.int64)
+    chosen = np.zeros(len(probabilities), dtype=np.int64)
+    for level in reversed(range(n_ranks)):
+        totals = lineages.gathered(probabilities, level).copy()
+        totals[lineages.parents(level)[None, :] != chosen[:, None]] = -1.0
+        chosen = totals.argmax(axis=1)
+        path[:, level] = chosen
+    return path

@@ -103,8 +103,8 @@ class RelaxedDasgupta(BaseEstimator):
         self,
         dimensions: int = 2,
         *,
-        epochs: int = 60,
-        triples: int = 4096,
+        epochs: int = 40,
+        triples: int = 2048,
         learning_rate: float = 0.05,
         temperature: float = 0.5,
         random_state: int = 0,
@@ -190,7 +190,7 @@ class RelaxedDasgupta(BaseEstimator):
         return (points / spread + 0.1 * noise).astype(np.float32)
 
 
-class _Sphere(torch.nn.Module):
+class _Sphere(torch.nn.Module):  # type: ignore[name-defined]
     """Free directions, and one radius for all."""
 
     def __init__(self, start: AnyArray) -> None:

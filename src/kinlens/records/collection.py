@@ -100,8 +100,14 @@ class Collection:
         Tips are names of `tree_rank`.
     tree_rank : str
         The rank of the tips, usually ``"species"``.
-    sequences, distances, genes, traits : optional
-        As in the dataset folder; genes and traits have species (or samples) as index.
+    sequences : SequenceSet, optional
+        Any number of each species.
+    distances : DistanceMatrix, optional
+        Between names of `tree_rank`.
+    genes : pandas.DataFrame, optional
+        Rows species, columns genes, 0, 1 or missing.
+    traits : pandas.DataFrame, optional
+        Rows species (or samples), columns measured traits.
     channels : tuple of str
         Names of separate channel files; empty for ordinary pictures.
     channel_pattern : str
@@ -136,6 +142,13 @@ class Collection:
     def require(self, *parts: str, study: str) -> None:
         """Refuse to go on when a part that `study` needs is not there.
 
+        Parameters
+        ----------
+        *parts : str
+            Names of attributes, such as ``"tree"``.
+        study : str
+            Who needs them, for the message.
+
         Raises
         ------
         InputError
@@ -145,8 +158,12 @@ class Collection:
             if getattr(self, part) is not None:
                 continue
             wanted = _FILES[part]
+            # metadata.csv, metadata.tsv and metadata.parquet are one file under three names.
+            stem = wanted.partition(".")[0]
             faults = [
-                p.reason for p in self.problems if p.level == "error" and p.file in wanted.split()
+                problem.reason
+                for problem in self.problems
+                if problem.level == "error" and problem.file.partition(".")[0] == stem
             ]
             raise InputError(
                 f"the study '{study}' needs {wanted}"
@@ -277,9 +294,9 @@ def find_mismatches(
     Examples
     --------
     >>> find_mismatches(
-    ...     ["Papilio_machon"], ["Papilio_machaon"], present_in="metadata.csv", missing_from="tree.nwk"
+    ...     ["Ino_ino", "Ino_no"], ["Ino_ino"], present_in="genes.csv", missing_from="tree.nwk"
     ... )[0].nearest
-    ('Papilio_machaon',)
+    ('Ino_ino',)
     """
     known = set(others)
     candidates = sorted(known)

@@ -69,11 +69,18 @@ class FigureRecord:
 
 @dataclass(frozen=True)
 class Headline:
-    """One sentence that a reader takes away, with the number in it and what it is compared with."""
+    """One sentence that a reader takes away.
+
+    Parameters
+    ----------
+    sentence : str
+        With the number in it and what it is compared with.
+    verdict : {"good", "plain", "bad"}
+        How the page colours it.
+    """
 
     sentence: str
     verdict: str = "plain"
-    """``"good"``, ``"plain"`` or ``"bad"``: how the page colours it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,7 +114,7 @@ class StudyResult:
     distances : DistanceMatrix, optional
         The study's main matrix.
     model : mapping, optional
-        ``{"config": json-able mapping, "arrays": mapping of str to array}``; what ``predict`` needs.
+        What ``predict`` needs: ``{"config": what JSON knows, "arrays": {name: array}}``.
     thumbnails : mapping of str to bytes
         Small JPEG pictures by image path, for the page.
     skipped : tuple of Skipped
@@ -129,6 +136,12 @@ class StudyResult:
     model: Mapping[str, Any] | None = None
     thumbnails: Mapping[str, bytes] = field(default_factory=dict)
     skipped: tuple[Skipped, ...] = ()
+
+    def __repr__(self) -> str:
+        return (
+            f"StudyResult({self.study!r}, {len(self.metrics)} metrics, "
+            f"{len(self.figures)} figures, {len(self.tables)} tables)"
+        )
 
     def value(self, **where: object) -> float:
         """Return the one metric whose columns equal `where`.

@@ -38,7 +38,7 @@ PALETTE = (
 )
 SEQUENTIAL = "cividis"
 
-_STYLE = {
+_STYLE: dict[Any, Any] = {
     "font.family": "sans-serif",
     "font.sans-serif": ["DejaVu Sans"],
     "font.size": 9.0,

@@ -54,7 +54,7 @@ def render_page(
         .get_template("page.html")
         .render(
             title=title,
-            results=[_section(result) for result in results],
+            results=[_section(result, f"study-{n}") for n, result in enumerate(results, start=1)],
             provenance=[dict(entry) for entry in provenance],
             version=__version__,
             written=_when(provenance),
@@ -72,23 +72,30 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["figure"] = _figure_markup
     environment.filters["prose"] = _prose
-    environment.filters["data_uri"] = lambda jpeg: f"data:image/jpeg;base64,{_base64(jpeg)}"
     return environment
 
 
-def _section(result: StudyResult) -> dict[str, Any]:
+def _section(result: StudyResult, name: str) -> dict[str, Any]:
+    """Gather what the template shows; every id inside begins with `name`, so that none repeats."""
     tables = {"metrics": result.metrics.dropna(axis=1, how="all"), **result.tables}
     captions = {
         "metrics": "Every number of this study, as in metrics.csv.",
         **result.table_captions,
     }
     return {
-        "study": result.study,
+        "name": name,
         "title": result.title,
         "headlines": result.headlines,
-        "figures": result.figures,
+        "figures": [
+            {
+                "name": f"{name}-{figure.name}",
+                "title": figure.title,
+                "caption": figure.caption,
+                "markup": _figure_markup(figure, prefix=f"{name}-{figure.name}-"),
+            }
+            for figure in result.figures
+        ],
         "tables": [
             {"name": name, "caption": captions.get(name, ""), **_table(frame, result.thumbnails)}
             for name, frame in tables.items()
@@ -129,13 +136,13 @@ def _number(value: float) -> str:
     return f"{value:.2e}"
 
 
-def _figure_markup(figure: FigureRecord) -> Markup:
+def _figure_markup(figure: FigureRecord, *, prefix: str) -> Markup:
     if figure.svg and len(figure.svg) <= _LARGEST_SVG:
         label = escape(f"{figure.title}. {figure.caption}")
         width = float(figure.svg.split('viewBox="', 1)[1].split('"', 1)[0].split()[2])
         # Points times this give text of about the page's own size on a wide screen.
         style = f"max-width: {1.5 * width:.0f}px"
-        body = figure.svg.replace(
+        body = _with_prefixed_ids(figure.svg, prefix).replace(
             "<svg ", f'<svg role="img" aria-label="{label}" style="{style}" ', 1
         )
         return Markup(body)
@@ -143,6 +150,13 @@ def _figure_markup(figure: FigureRecord) -> Markup:
         Markup(_base64(figure.png)),
         figure.caption,
     )
+
+
+def _with_prefixed_ids(svg: str, prefix: str) -> str:
+    """Rename the identifiers of a figure, so that two runs of one study can share a page."""
+    svg = re.sub(r'(?<=\bid=")', prefix, svg)
+    svg = re.sub(r"(?<=url\(#)", prefix, svg)
+    return re.sub(r'(?<=href="#)', prefix, svg)
 
 
 def _prose(text: str) -> Markup:

@@ -1,6 +1,7 @@
 """Figures made of pictures: a query beside its nearest, and contact sheets.
 
-Pictures come in as arrays, read and shrunk by the caller.
+Pictures come in as arrays, read and shrunk by the caller. Every figure takes the `name`, `title`
+and `caption` of its `FigureRecord`.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ class Tile:
     lines : tuple of str
         Up to three short lines under it.
     verdict : str
-        ``"query"``, ``"same"`` or ``"other"``: the colour of the frame.
+        ``"query"``, ``"same"``, ``"other"`` or ``"wrong"``: the colour of the frame.
     """
 
     picture: ByteArray

@@ -1,12 +1,14 @@
 """Charts that any study may use; each takes arrays and returns a finished figure.
 
 No chart computes a statistic: values, intervals and nulls come in ready. Charts of pictures are in
-`pictures`.
+`pictures`. Every chart takes the `name`, `title` and `caption` of its `FigureRecord`, and those
+with a scale the `value_label` that stands on it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -44,10 +46,6 @@ def dots_with_intervals(
     scores : pandas.DataFrame
         Columns `panel`, `row`, ``value``, ``low``, ``high``; optional ``null_mean`` (drawn as a
         grey tick) and ``selected`` (1: drawn in colour).
-    name, title, caption : str
-        As in `FigureRecord`.
-    value_label : str
-        Label of the horizontal axis.
     panel, row : str
         Columns that make panels and lines.
     """
@@ -104,6 +102,8 @@ def coloured_scatter(
         Group of each point; "" is grey.
     most_groups : int
         How many groups get a colour of their own, 10 at the most.
+    axis_labels : (str, str)
+        What stands along the two axes; they have no ticks.
     """
     labels = np.asarray(groups, dtype=object)
     counts = pd.Series([label for label in labels if label]).value_counts()
@@ -113,7 +113,7 @@ def coloured_scatter(
         axis = figure.subplots()
         rest = ~np.isin(labels, commonest)
         size = float(np.clip(9000 / max(len(points), 1), 2, 26))
-        style = {"s": size, "linewidths": 0, "rasterized": True}
+        style: dict[str, Any] = {"s": size, "linewidths": 0, "rasterized": True}
         if rest.any():
             axis.scatter(*points[rest].T, color=MUTED, alpha=0.35, label="others", **style)
         for colour, label in zip(PALETTE, commonest, strict=False):
@@ -307,6 +307,8 @@ def accuracy_by_group(
     ----------
     table : pandas.DataFrame
         Columns `group`, ``value``, ``low``, ``high``, ``n`` and optionally ``model``.
+    group : str
+        The column that makes the groups, drawn in order of appearance.
     """
     labels = list(dict.fromkeys(table[group]))
     models = list(dict.fromkeys(table["model"])) if "model" in table else [""]

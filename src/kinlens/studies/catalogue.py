@@ -23,6 +23,8 @@ __all__ = ["PREDICTING", "STUDIES", "Study", "load_predictor", "load_study"]
 
 STUDIES = {
     "taxa": "Name taxa from pictures, from species up, and say how safe each name is.",
+    "kinship": "Test whether looking alike means being related, and teach an embedding to know.",
+    "seqdist": "Learn vectors whose distance stands for edit distance; search and cluster by them.",
 }
 """Name of each study and the question that it answers."""
 

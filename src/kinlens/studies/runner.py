@@ -88,13 +88,15 @@ def run_into_folder(
     with run:
         if run.is_finished:
             resources.progress.note(f"{out}: this run is finished already; nothing to do.")
-            return read_result(out)
+            return _with_report(out)
         _note_skipped(run, collection)
+        n_records = _n_records(collection, run)
+        run.skipped.check(total=n_records)
         if resources.cache is None:
             resources = replace(resources, cache=run.path / ".cache")
         result = study.run(collection, config, RandomStreams(seed), resources)
         run.skipped.extend(result.skipped)
-        run.skipped.check(total=_n_records(collection, run))
+        run.skipped.check(total=n_records)
         write_frame(run.path / "mismatches.tsv", collection.mismatches_frame())
         write_result(result, run.path)
         run.finish({"headline": [headline.sentence for headline in result.headlines]})
@@ -120,15 +122,23 @@ def write_report(runs: list[str | Path], path: str | Path, *, title: str | None 
     write_text(path, render_page(results, title=heading, provenance=records))
 
 
+def _with_report(out: str | Path) -> StudyResult:
+    """Read a finished run back; write its report when it was cut off before that."""
+    result, report = read_result(out), Path(out) / "report.html"
+    if not report.is_file():
+        write_report([out], report)
+    return result
+
+
 def _note_skipped(run: RunFolder, collection: Collection) -> None:
     run.skipped.extend(
         Skipped(problem.file, problem.row, problem.reason)
         for problem in collection.problems
         if problem.level == "skip"
     )
-    run.skipped.check(total=_n_records(collection, run))
 
 
 def _n_records(collection: Collection, run: RunFolder) -> int:
+    """Count what was looked at: the pictures that are there and what was left out before them."""
     used = collection.specimens.n_images if collection.specimens is not None else 0
     return used + len(run.skipped)

@@ -1,4 +1,4 @@
-"""Networks of the study `seqdist`: which are trained on which rows, each a block of work of its own.
+"""Networks of the study `seqdist`: which are trained on which rows, each a block of its own.
 
 Finished ones are kept in the cache, so that an interrupted run trains the rest only.
 """
@@ -14,11 +14,11 @@ import numpy as np
 import pandas as pd
 
 from kinlens import __version__
+from kinlens.atomic import hash_bytes
 from kinlens.learn.fit import FitPlan
 from kinlens.ledger import FolderLedger
 from kinlens.optional import need
 from kinlens.parallel import Resources, map_blocks
-from kinlens.provenance import hash_bytes
 from kinlens.studies.seqdist_model import packed_network, unpacked_network
 from kinlens.studies.seqdist_task import Task
 from kinlens.typing import IntArray
@@ -44,6 +44,8 @@ class FitJob:
         Of the embedder.
     settings : dict
         Of the encoder.
+    label : str
+        Comes before the name, to tell two networks of one kind apart.
     """
 
     encoder: str
@@ -55,11 +57,12 @@ class FitJob:
     dimensions: int = 128
     batch_size: int = 256
     settings: dict[str, Any] = field(default_factory=dict)
+    label: str = ""
 
     @property
     def name(self) -> str:
         """As in ``metrics.csv``."""
-        return f"{self.encoder}-{self.geometry}"
+        return f"{self.label}{self.encoder}-{self.geometry}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,9 +92,7 @@ class TrainedNetwork:
         return unpacked_network(self.config, self.arrays, device=device)
 
 
-def fit_networks(
-    task: Task, jobs: Sequence[FitJob], resources: Resources
-) -> list[TrainedNetwork]:
+def fit_networks(task: Task, jobs: Sequence[FitJob], resources: Resources) -> list[TrainedNetwork]:
     """Train the networks of `jobs`, in parallel where there are workers.
 
     Parameters
@@ -106,10 +107,8 @@ def fit_networks(
     sequences = task.sequences.sequences
     ledger = None
     if resources.cache is not None:
-        data = hash_bytes(b"\n".join([__version__.encode(), *sequences]))
-        ledger = FolderLedger(
-            resources.cache / "seqdist", data.replace(":", "-"), kinds=(TrainedNetwork,)
-        )
+        data = hash_bytes(__version__.encode(), *sequences)
+        ledger = FolderLedger(resources.cache / "seqdist", data, kinds=(TrainedNetwork,))
     return list(
         map_blocks(
             partial(train, sequences, resources.device),

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,7 +29,15 @@ from kinlens.typing import AnyArray, Float32Array
 if TYPE_CHECKING:
     from kinlens.embed.neural import NeuralDistanceEmbedder
 
-__all__ = ["METRIC_OF", "model_record", "packed_network", "search", "unpacked_network"]
+__all__ = [
+    "METRIC_OF",
+    "Shortlister",
+    "model_record",
+    "packed_network",
+    "search",
+    "unpacked_network",
+    "words_shortlister",
+]
 
 METRIC_OF: dict[str, Metric] = {
     "hyperbolic": "euclidean",
@@ -42,6 +51,47 @@ METRIC_OF: dict[str, Metric] = {
 
 _NETWORK = "network."
 SHORTLIST = 100
+# How words as the makers of shortlists are called, as in ``metrics.csv``.
+_WORDS = "mer-cosine"
+
+
+@dataclass(frozen=True, eq=False)
+class Shortlister:
+    """Vectors by which a shortlist is made.
+
+    Parameters
+    ----------
+    name : str
+        A network, or words such as ``5mer-cosine``; as in ``metrics.csv``.
+    metric : str
+        How vectors are compared.
+    embed : callable
+        Sequences to vectors, float32.
+    """
+
+    name: str
+    metric: Metric
+    embed: Callable[[Sequence[bytes]], Float32Array]
+
+
+def words_shortlister(k: int, letters: str) -> Shortlister:
+    """Return the shortlister that counts words.
+
+    Parameters
+    ----------
+    k : int
+        Letters in a word.
+    letters : str
+        The alphabet.
+    """
+    from kinlens.embed.kmer import KmerCounts
+
+    counts = KmerCounts(k, letters=letters).fit([letters])
+
+    def embed(texts: Sequence[bytes]) -> Float32Array:
+        return np.asarray(counts.transform(texts), dtype=np.float32)
+
+    return Shortlister(f"{k}{_WORDS}", "cosine", embed)
 
 
 def packed_network(model: NeuralDistanceEmbedder) -> dict[str, Any]:
@@ -76,7 +126,12 @@ def unpacked_network(
 
 
 def model_record(
-    network: Mapping[str, Any], references: SequenceSet, points: Float32Array
+    network: Mapping[str, Any],
+    references: SequenceSet,
+    points: Float32Array,
+    *,
+    shortlist_by: str,
+    word_letters: str,
 ) -> dict[str, Any]:
     """Put together what `search` needs, as `StudyResult.model` holds it.
 
@@ -88,11 +143,17 @@ def model_record(
         What is searched.
     points : array of shape (n, d)
         Their vectors.
+    shortlist_by : str
+        Name of the `Shortlister`.
+    word_letters : str
+        The alphabet of words.
     """
     letters = np.frombuffer(b"".join(references.sequences), dtype=np.uint8)
     return {
         "config": {
             "network": network["config"],
+            "shortlist_by": shortlist_by,
+            "word_letters": word_letters,
             "ids": list(references.ids),
             "species": list(references.species),
         },
@@ -115,7 +176,8 @@ def search(
 ) -> pd.DataFrame:
     """Find the sequences of a finished run that are nearest to new ones.
 
-    A shortlist is made by vectors; its distances are then computed exactly.
+    A shortlist is made by vectors, of the network or of words, whichever found more in validation;
+    its distances are then computed exactly.
 
     Parameters
     ----------
@@ -152,16 +214,23 @@ def search(
     config, arrays = read_model(run)
     asked = read_fasta(queries)
     texts = [sequence.translate(None, GAPS) for sequence in asked.sequences]
-    model = unpacked_network(
-        config["network"],
-        {k.removeprefix(_NETWORK): v for k, v in arrays.items() if k.startswith(_NETWORK)},
-        device=resources.device,
-    )
-    index = VectorIndex(arrays["points"], METRIC_OF[model.geometry])
-    listed = index.nearest(model.transform(texts), max(shortlist, count)).rows
+    references = _texts(arrays)
+    name = config["shortlist_by"]
+    if name.endswith(_WORDS):
+        by = words_shortlister(int(name.removesuffix(_WORDS)), config["word_letters"])
+        points = by.embed(references)
+    else:
+        model = unpacked_network(
+            config["network"],
+            {k.removeprefix(_NETWORK): v for k, v in arrays.items() if k.startswith(_NETWORK)},
+            device=resources.device,
+        )
+        by = Shortlister(name, METRIC_OF[model.geometry], model.transform)
+        points = arrays["points"]
+    listed = VectorIndex(points, by.metric).nearest(by.embed(texts), max(shortlist, count)).rows
     hits = rerank(
         pack_sequences(texts),
-        pack_sequences(_texts(arrays)),
+        pack_sequences(references),
         listed,
         count=count,
         threads=resources.workers,
@@ -183,6 +252,5 @@ def _texts(arrays: Mapping[str, AnyArray]) -> list[bytes]:
     stops = np.cumsum(arrays["lengths"])
     letters = arrays["letters"].tobytes()
     return [
-        letters[stop - length : stop]
-        for stop, length in zip(stops, arrays["lengths"], strict=True)
+        letters[stop - length : stop] for stop, length in zip(stops, arrays["lengths"], strict=True)
     ]

@@ -125,9 +125,7 @@ class Task:
             for name in ("train", "validation", "test"):
                 part[getattr(split, name)] = name
             label = f"{split.name}_repeat_{split.repeat}"
-            frames.append(
-                pd.DataFrame({"id": self.sequences.ids, "split": label, "part": part})
-            )
+            frames.append(pd.DataFrame({"id": self.sequences.ids, "split": label, "part": part}))
         return pd.concat(frames, ignore_index=True)
 
 
@@ -189,8 +187,10 @@ def prepare(
 def _check(records: SequenceSet, distinct: SequenceSet, *, where: str) -> None:
     if len(distinct) < _FEWEST:
         alike = "all of them are identical" if len(distinct) == 1 else f"{len(distinct)} differ"
-        what = f"{len(records):,} sequences, of which {alike}" if len(records) > 1 else (
-            f"{len(records)} sequence" + "s" * (len(records) == 0)
+        what = (
+            f"{len(records):,} sequences, of which {alike}"
+            if len(records) > 1
+            else (f"{len(records)} sequence" + "s" * (len(records) == 0))
         )
         raise InputError(
             f"{what}, where learning distances needs {_FEWEST} different ones or more",

@@ -7,14 +7,13 @@ part is looked at once, at the end. Figures are in `taxa_figures`, answering for
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import replace
-from pathlib import Path
-from typing import Literal
 
 import numpy as np
 from pydantic import Field
+from sklearn.exceptions import ConvergenceWarning
 
-from kinlens.config import Config
 from kinlens.evaluate.metrics import Answers, Scores, estimate_scores
 from kinlens.evaluate.resample import permutation_p_value, permuted_labels
 from kinlens.models.classifiers import BASELINES, MODELS, build_classifier
@@ -23,12 +22,13 @@ from kinlens.parallel import Resources
 from kinlens.records.collection import Collection
 from kinlens.records.result import StudyResult, metric_row
 from kinlens.rng import RandomStreams
+from kinlens.studies.taxa_fine_tuning import fine_tune
 from kinlens.studies.taxa_model import fit_hierarchical, fit_naming_model
 from kinlens.studies.taxa_report import report_of
-from kinlens.studies.taxa_task import Scored, Task, prepare
+from kinlens.studies.taxa_task import Scored, Task, TaskConfig, balanced_accuracy, prepare
 from kinlens.typing import FloatArray, IntArray, ObjectArray
 
-__all__ = ["CONFIG", "TaxaConfig", "run"]
+__all__ = ["CONFIG", "TaxaConfig", "compare_models", "run", "with_choice"]
 
 NULL_METRICS = ("accuracy", "balanced_accuracy", "macro_f1", "mcc")
 NEED_PROBABILITIES = ("roc_auc", "top_5_accuracy", "calibration_error")
@@ -39,43 +39,25 @@ SHOWN_METRICS = (
     "macro_recall",
     *NEED_PROBABILITIES,
 )
-JUDGED_BY = "balanced_accuracy"
 
 
-class TaxaConfig(Config):
+class TaxaConfig(TaskConfig):
     """Settings of the study `taxa`; the defaults run without a download."""
 
-    embedder: str = Field(
-        default="descriptors", description="descriptors, timm:NAME or open_clip:NAME."
-    )
-    weights: Path | None = Field(
-        default=None, description="safetensors file or folder for the network; the hub otherwise."
-    )
-    ranks: tuple[str, ...] = Field(
-        default=(), description="Ranks to name, such as ['species', 'genus']; all when empty."
-    )
     models: tuple[str, ...] = Field(
         default=(*BASELINES, *MODELS), description="Which models to compare."
     )
-    split: Literal["specimen", "random", "clade"] = Field(
-        default="specimen",
-        description="What is kept on one side: whole specimens, nothing, or whole clades.",
+    fine_tune: str = Field(
+        default="",
+        description="A network to train on the pictures, timm:NAME or open_clip:NAME; none when "
+        "empty. It takes the weights given, or the hub's.",
     )
-    clade_rank: str = Field(
-        default="genus", description="The rank held out whole when split = 'clade'."
-    )
-    test_share: float = Field(default=0.2, gt=0, lt=1, description="Share of specimens tested.")
-    inner_share: float = Field(
-        default=0.2, gt=0, lt=1, description="Share of the rest held out to choose among models."
-    )
+    epochs: int = Field(default=30, ge=1, description="Passes of fine-tuning, at the most.")
     error_rate: float = Field(
         default=0.05, gt=0, lt=1, description="Error allowed when names stop at a safe rank."
     )
     replicates: int = Field(default=1000, ge=100, description="Bootstrap replicates.")
     permutations: int = Field(default=199, ge=19, description="Shuffles of names for the null.")
-    find_duplicates: bool = Field(
-        default=True, description="Keep pictures that look the same on one side of the split."
-    )
 
 
 CONFIG = TaxaConfig
@@ -113,6 +95,9 @@ def run(
     task = prepare(collection, config, streams, resources)
     classifier = fit_hierarchical(task, task.split.development, streams.integer("hierarchical"))
     scored = compare_models(task, classifier, config, streams, resources)
+    if config.fine_tune:
+        scored += fine_tune(collection, task, config, streams, resources)
+    scored = with_choice(scored)
     with resources.progress.task("Calibrating", 1) as bar:
         naming = fit_naming_model(task, classifier, config, streams)
         bar.advance()
@@ -131,11 +116,23 @@ def compare_models(
     streams: RandomStreams,
     resources: Resources,
 ) -> list[Scored]:
-    """Fit every model at every rank; mark the one that inner validation chose for each rank.
+    """Fit every model at every rank, and let it answer for the test part.
 
-    The choice is by balanced accuracy on the validation part of models fitted on the training
-    part. All models are then fitted on both parts and answer for the test part. Baselines take no
-    part in the choice, so they are not fitted for it.
+    A candidate is also fitted on the training part alone and scored on the validation part, by
+    which `with_choice` chooses. Baselines are not candidates.
+
+    Parameters
+    ----------
+    task : Task
+        Pictures, names and split.
+    classifier : HierarchicalClassifier
+        Fitted on training and validation part already.
+    config : TaxaConfig
+        Which models.
+    streams : RandomStreams
+        A stream for each model and rank.
+    resources : Resources
+        Who watches.
     """
     jobs = [(rank, name) for rank in task.ranks for name in config.models]
     found: list[Scored] = []
@@ -148,15 +145,16 @@ def compare_models(
             if name not in BASELINES and len(task.split.validation):
                 rows = task.known(rank, task.split.validation)
                 answers = _answers(name, rank, task, task.split.train, rows, seed, hierarchical)
-                inner = _score(answers, JUDGED_BY)
+                inner = balanced_accuracy(answers)
             rows = task.known(rank, task.split.test)
             answers = _answers(name, rank, task, task.split.development, rows, seed, hierarchical)
             found.append(Scored(rank, name, answers, rows, inner))
             bar.advance()
-    return _with_choice(found)
+    return found
 
 
-def _with_choice(found: list[Scored]) -> list[Scored]:
+def with_choice(found: list[Scored]) -> list[Scored]:
+    """Mark, for each rank, the model with the best score on the validation part."""
     best: dict[str, Scored] = {}
     for each in found:
         if np.isfinite(each.inner_score) and (
@@ -185,9 +183,13 @@ def _answers(
         probabilities, columns = _without_nameless(probabilities, columns)
     else:
         known = task.known(rank, train)
-        fitted = build_classifier(name, seed=seed, n_jobs=2).fit(
-            vectors[known], task.labels(rank, known)
-        )
+        with warnings.catch_warnings():
+            # The perceptron's number of passes is a budget, and nearest means need no spread.
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            warnings.filterwarnings("ignore", message="self.within_class_std_dev_ has at least")
+            fitted = build_classifier(name, seed=seed, n_jobs=2).fit(
+                vectors[known], task.labels(rank, known)
+            )
         columns = fitted.classes_
         if not hasattr(fitted, "predict_proba"):
             return Answers.from_labels(task.labels(rank, rows), fitted.predict(vectors[rows]))
@@ -203,10 +205,6 @@ def _without_nameless(
     named = np.array([name is not None for name in columns])
     kept = probabilities[:, named]
     return kept / np.maximum(kept.sum(axis=1, keepdims=True), 1e-12), columns[named]
-
-
-def _score(answers: Answers, metric: str) -> float:
-    return float(Scores(answers, [metric])(np.ones((1, len(answers))))[0, 0])
 
 
 def _metric_rows(

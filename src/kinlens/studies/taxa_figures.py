@@ -188,9 +188,10 @@ def confusion_figure(
 ) -> FigureRecord:
     """Draw what is taken for what, classes in taxonomic order."""
     ordered = list(dict.fromkeys(taxonomy.labels(rank, taxonomy.order())))
-    names = [name for name in ordered if name in set(answers.classes)]
+    met = {answers.classes[code] for code in {*answers.truth, *answers.answer}}
+    names = [name for name in ordered if name in met]
     place = {name: i for i, name in enumerate(names)}
-    codes = np.array([place[name] for name in answers.classes], dtype=np.int64)
+    codes = np.array([place.get(name, -1) for name in answers.classes], dtype=np.int64)
     counts = np.zeros((len(names), len(names)))
     np.add.at(counts, (codes[answers.truth], codes[answers.answer]), 1.0)
     return plots.confusion_matrix(

@@ -19,8 +19,9 @@ from kinlens.embed.images import embed_images
 from kinlens.errors import InputError
 from kinlens.io.results import read_model
 from kinlens.models.calibration import held_out_scores
-from kinlens.models.conformal import ConformalSets, DeepestSafeRank, SafeAnswers
+from kinlens.models.conformal import ConformalSets
 from kinlens.models.hierarchy import HierarchicalClassifier
+from kinlens.models.safe_rank import DeepestSafeRank, SafeAnswers
 from kinlens.parallel import Resources
 from kinlens.rng import RandomStreams
 from kinlens.studies.taxa_task import Task

@@ -12,9 +12,10 @@ from PIL import Image
 
 from kinlens.embed.container import to_anndata
 from kinlens.evaluate.hierarchy import RankedAnswers, SafetyReport, safety_report
+from kinlens.evaluate.metrics import Answers
 from kinlens.evaluate.tables import class_table, shot_table
 from kinlens.io.images import read_channels, read_image, resize_to_square
-from kinlens.models.conformal import SafeAnswers
+from kinlens.models.safe_rank import SafeAnswers
 from kinlens.parallel import Resources
 from kinlens.records.collection import Collection
 from kinlens.records.result import FigureRecord, StudyResult, metric_row, metrics_frame
@@ -117,7 +118,7 @@ def _ranked(task: Task, naming: NamingModel, safe: SafeAnswers) -> RankedAnswers
     lineages = naming.classifier.lineages_
     test = task.split.test
     truth = np.stack([task.labels(rank, test) for rank in lineages.ranks], axis=1)
-    truth = np.where(truth == "", None, truth)
+    truth[truth == ""] = None
     return RankedAnswers(lineages.ranks, truth, safe.names(lineages))
 
 
@@ -209,7 +210,7 @@ def _figures(
         if rank in chosen
     ]
     at_lowest = {each.model: each for each in scored if each.rank == lowest}
-    calibrated = {
+    calibrated: dict[str, Answers] = {
         name: at_lowest[name].answers
         for name in ("hierarchical", "random_forest", "logistic")
         if name in at_lowest and at_lowest[name].answers.probabilities is not None

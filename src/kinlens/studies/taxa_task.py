@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pandas as pd
+from pydantic import Field
 
+from kinlens.config import Config
 from kinlens.embed.images import embed_collection
 from kinlens.errors import InputError, UsageError, did_you_mean
 from kinlens.evaluate.groups import join_groups
 from kinlens.evaluate.leaks import LeakReport, audit
-from kinlens.evaluate.metrics import Answers
+from kinlens.evaluate.metrics import Answers, Scores
 from kinlens.evaluate.splits import Shares, Split, clade_split, random_split, specimen_split
 from kinlens.io.lint import duplicate_groups, inspect_pictures
 from kinlens.parallel import Resources
@@ -23,20 +26,35 @@ from kinlens.rng import RandomStreams
 from kinlens.skipped import Skipped
 from kinlens.typing import Float32Array, IntArray, ObjectArray
 
-__all__ = ["Scored", "Task", "TaskConfig", "prepare"]
+__all__ = ["Scored", "Task", "TaskConfig", "balanced_accuracy", "prepare"]
 
 
-class TaskConfig(Protocol):
-    """The settings that decide about pictures, ranks and the split."""
+class TaskConfig(Config):
+    """Settings that decide about pictures, ranks and the split."""
 
-    embedder: str
-    weights: object
-    ranks: tuple[str, ...]
-    split: str
-    clade_rank: str
-    test_share: float
-    inner_share: float
-    find_duplicates: bool
+    embedder: str = Field(
+        default="descriptors", description="descriptors, timm:NAME or open_clip:NAME."
+    )
+    weights: Path | None = Field(
+        default=None, description="safetensors file or folder for the network; the hub otherwise."
+    )
+    ranks: tuple[str, ...] = Field(
+        default=(), description="Ranks to name, such as ['species', 'genus']; all when empty."
+    )
+    split: Literal["specimen", "random", "clade"] = Field(
+        default="specimen",
+        description="What is kept on one side: whole specimens, nothing, or whole clades.",
+    )
+    clade_rank: str = Field(
+        default="genus", description="The rank held out whole when split = 'clade'."
+    )
+    test_share: float = Field(default=0.2, gt=0, lt=1, description="Share of specimens tested.")
+    inner_share: float = Field(
+        default=0.2, gt=0, lt=1, description="Share of the rest held out to choose among models."
+    )
+    find_duplicates: bool = Field(
+        default=True, description="Keep pictures that look the same on one side of the split."
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -162,7 +180,7 @@ def prepare(
     embedded = embed_collection(
         collection,
         config.embedder,
-        weights=config.weights,  # type: ignore[arg-type]
+        weights=config.weights,
         resources=resources,
     )
     named = collection.specimens.has_species[embedded.rows]
@@ -206,6 +224,11 @@ def prepare(
         n_channels=len(collection.channels) or 3,
         skipped=embedded.skipped,
     )
+
+
+def balanced_accuracy(answers: Answers) -> float:
+    """Return the mean share right over classes, by which models are chosen."""
+    return float(Scores(answers, ["balanced_accuracy"])(np.ones((1, len(answers))))[0, 0])
 
 
 def _duplicates(

@@ -90,8 +90,8 @@ def headlines_of(found: TaxaFindings) -> tuple[Headline, ...]:
     ]
     headlines.append(
         Headline(
-            f"Names that stop at the deepest rank safe at {found.error_rate:.0%} error are wrong in "
-            f"{safety.error_rate:.1%} ({safety.low:.1%} to {safety.high:.1%}); answered: "
+            f"Names that stop at the deepest rank safe at {found.error_rate:.0%} error are wrong "
+            f"in {safety.error_rate:.1%} ({safety.low:.1%} to {safety.high:.1%}); answered: "
             f"{', '.join(parts)}.",
             "good" if held else "bad",
         )

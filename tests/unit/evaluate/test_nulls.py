@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy.stats import chi2
 
 from kinlens.errors import InputError, UsageError
 from kinlens.evaluate.nulls import (
@@ -36,6 +37,15 @@ def test_a_scheme_draws_permutations(scheme: PermutationScheme, rng: np.random.G
     again = scheme.draw(50, np.random.default_rng(3))
     np.testing.assert_array_equal(again, scheme.draw(50, np.random.default_rng(3)))
     assert scheme.description
+
+
+def test_free_permutations_are_equally_likely(rng: np.random.Generator) -> None:
+    orders = FreePermutation(4).draw(48_000, rng)
+    counts = np.array(list(Counter(map(tuple, orders.tolist())).values()))
+    assert len(counts) == 24
+    assert ((counts - 2000) ** 2 / 2000).sum() < chi2.isf(1e-4, 23)
+    places = np.bincount(FreePermutation(300).draw(3_000, rng)[:, 7], minlength=300)
+    assert ((places - 10) ** 2 / 10).sum() < chi2.isf(1e-4, 299)
 
 
 def test_groups_are_never_left(rng: np.random.Generator) -> None:

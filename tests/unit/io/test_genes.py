@@ -200,7 +200,7 @@ def test_traits_are_numbers_or_words(tmp_path: Path) -> None:
         ("sample,x\na,1\na,2\n", "several rows: a"),
         ("sample,x\na,1\n,2\n", "rows without a name: line 3"),
         ("sample,x\na,1\nb,2\nc,3 mm\n", r"'x' holds numbers and some words: '3 mm' in row 'c'"),
-        ("sample,x\na,1\nb\n", "line"),
+        ("sample,x\na,1\nb\n", "row 3"),
     ],
 )
 def test_trait_faults(tmp_path: Path, text: str, words: str) -> None:

@@ -34,7 +34,7 @@ def test_a_planted_tree_is_found_as_well_as_by_linkage(rng):
     distances = patristic_distances(tree)
     similarity = similarity_of(distances.values)
     best = dasgupta_cost(linkage_tree(distances.values, distances.ids), similarity, distances.ids)
-    model = RelaxedDasgupta(8, epochs=25, triples=1024).fit(similarity)
+    model = RelaxedDasgupta(8, epochs=15, triples=512).fit(similarity)
     found = dasgupta_cost(model.tree(distances.ids), similarity, distances.ids)
     assert found <= 1.01 * best
     shuffled = [distances.ids[i] for i in rng.permutation(24)]
@@ -46,7 +46,7 @@ def test_clear_groups_are_parted_and_the_seed_decides():
     similarity = np.where(group[:, None] == group, 1.0, 0.1)
     np.fill_diagonal(similarity, 0)
     names = [f"{g}{i}" for i, g in enumerate(group)]
-    model = RelaxedDasgupta(epochs=15, triples=256)
+    model = RelaxedDasgupta(epochs=8, triples=256)
     tree = model.fit(similarity).tree(names)
     clades = {
         tuple(sorted(tree.tip_names[a:b]))
@@ -55,7 +55,7 @@ def test_clear_groups_are_parted_and_the_seed_decides():
     for g in range(3):
         assert tuple(sorted(name for name in names if name[0] == str(g))) in clades
     assert np.ptp(np.linalg.norm(model.points_, axis=1)) < 1e-5
-    again = RelaxedDasgupta(epochs=15, triples=256).fit(similarity)
+    again = RelaxedDasgupta(epochs=8, triples=256).fit(similarity)
     assert np.array_equal(again.points_, model.points_)
     assert robinson_foulds(again.tree(names), tree) == 0
 

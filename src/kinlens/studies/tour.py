@@ -1,0 +1,227 @@
+"""The tour behind `kinlens demo`: one simulated world, every study on it, truth beside findings.
+
+A study joins the tour by a line in `STOPS`. What the world is like is decided in
+`kinlens.simulate.world_config`, what a study does in its own file.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from kinlens import __version__
+from kinlens.atomic import plain, write_text
+from kinlens.config import build_config
+from kinlens.errors import InputError, UsageError
+from kinlens.io.newick import read_newick
+from kinlens.parallel import Resources
+from kinlens.records.result import Headline, StudyResult
+from kinlens.report.page import render_page
+from kinlens.rng import RandomStreams
+from kinlens.run import read_run
+from kinlens.simulate.world import simulate_world
+from kinlens.simulate.world_config import WorldConfig
+from kinlens.studies.catalogue import STUDIES, load_study
+from kinlens.studies.runner import run_into_folder
+from kinlens.studies.simulation import write_world
+
+__all__ = ["NOT_ON_THE_TOUR", "STOPS", "Stop", "Tour", "run_tour"]
+
+
+@dataclass(frozen=True)
+class Stop:
+    """How the tour runs one study and what it says of the truth.
+
+    Parameters
+    ----------
+    truth : callable
+        Given the folder ``truth`` of the dataset and the study's result, says in one sentence what
+        is true in the simulated world, beside what was found.
+    settings : mapping
+        Settings of the study that differ from its defaults.
+    """
+
+    truth: Callable[[Path, StudyResult], str]
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Tour:
+    """What a tour left behind.
+
+    Parameters
+    ----------
+    sentences : tuple of str
+        What is true and what was found, one a study.
+    report : pathlib.Path
+        The page with everything.
+    """
+
+    sentences: tuple[str, ...]
+    report: Path
+
+
+def run_tour(
+    out: str | Path,
+    *,
+    species: int = 24,
+    images: int = 600,
+    seed: int = 1,
+    resources: Resources | None = None,
+    resume: bool = False,
+    force: bool = False,
+) -> Tour:
+    """Simulate a world, run the studies on it and write one report on all of them.
+
+    Parameters
+    ----------
+    out : path
+        The world goes to ``out/dataset``, each study to ``out/STUDY``, the page to
+        ``out/report.html``.
+    species, images : int
+        Size of the world.
+    seed : int
+        Seed of the world and of every study.
+    resources : Resources, optional
+        Where to work, and who watches.
+    resume : bool
+        Keep what an interrupted tour with the same arguments finished.
+    force : bool
+        Replace an earlier tour.
+
+    Returns
+    -------
+    Tour
+        With one sentence a study.
+
+    Raises
+    ------
+    UsageError
+        When a tour is in `out` already and neither `resume` nor `force` is given, or the one to
+        resume is of another world.
+    """
+    out = Path(out)
+    resources = resources or Resources()
+    if resume and force:
+        raise UsageError("--resume goes on with a tour and --force replaces it: give only one.")
+    config = WorldConfig(name="Simulated snails", species=species, images=images)
+    dataset = out / "dataset"
+    _make_world(config, dataset, seed=seed, resources=resources, resume=resume, force=force)
+    results, records = [], []
+    names = [name for name in STUDIES if name not in NOT_ON_THE_TOUR]
+    for name in names:
+        resources.progress.note(f"{name}: {STUDIES[name]}")
+        study = load_study(name)
+        stop = STOPS.get(name)
+        result = run_into_folder(
+            study,
+            dataset,
+            out / name,
+            build_config(study.config, stop.settings if stop else {}, where=f"tour of {name}"),
+            seed=seed,
+            resources=resources,
+            resume=not force,
+            force=force,
+        )
+        if stop is not None:
+            truth = Headline(stop.truth(dataset / "truth", result))
+            result = replace(result, headlines=(truth, *result.headlines))
+        results.append(result)
+        records.append(read_run(out / name))
+    report = out / "report.html"
+    title = f"A tour of {species} simulated species"
+    write_text(report, render_page(results, title=title, provenance=records))
+    sentences = tuple(result.headlines[0].sentence for result in results if result.headlines)
+    return Tour(sentences, report)
+
+
+def _make_world(
+    config: WorldConfig,
+    dataset: Path,
+    *,
+    seed: int,
+    resources: Resources,
+    resume: bool,
+    force: bool,
+) -> None:
+    """Write the world; when it is there already, keep it to go on or replace it, as asked."""
+    if not dataset.exists() or force:
+        world = simulate_world(config, RandomStreams(seed))
+        write_world(world, dataset, resources=resources, force=force)
+        return
+    if not resume:
+        raise UsageError(
+            f"{dataset.parent}: already holds a tour. Go on with it with --resume, replace it with "
+            "--force, or choose another folder."
+        )
+    try:
+        record = json.loads((dataset / "truth" / "world.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError("not a simulated dataset", where=dataset) from error
+    if record != plain({"kinlens": __version__, "seed": seed, "config": config}):
+        raise UsageError(
+            f"{dataset.parent}: cannot be resumed, because its world is another one. Begin it anew "
+            "with --force, or choose another folder."
+        )
+
+
+# What is true ------------------------------------------------------------------------------------
+
+
+def _truth_of_taxa(truth: Path, result: StudyResult) -> str:
+    specimens = pd.read_csv(truth / "specimens.csv")
+    n_species = specimens["looks_of"].nunique()
+    right = _chosen(result, target="species", metric="accuracy")
+    return (
+        f"True: the pictures show {n_species} species by {len(specimens):,} shells, whose looks "
+        "come from traits that evolved on the tree. "
+        f"Found: {right['value']:.0%} of the pictures of shells never seen before got the right "
+        f"species (95% interval {right['low']:.0%} to {right['high']:.0%}); with shuffled names "
+        f"{right['null_mean']:.0%} would be right."
+    )
+
+
+def _truth_of_kinship(truth: Path, result: StudyResult) -> str:
+    config = json.loads((truth / "world.json").read_text(encoding="utf-8"))["config"]
+    return (
+        "True: looks evolved on the tree by which kinship is measured, with a signal (Pagel's "
+        f"lambda) of {config['signal']:.2f}. Found: {_found(result)}"
+    )
+
+
+def _truth_of_seqdist(truth: Path, result: StudyResult) -> str:
+    tree = read_newick(truth / "sequence_tree.nwk")
+    return (
+        f"True: {tree.n_tips:,} sequences descend from one ancestor along a known tree, "
+        f"{tree.height:.2f} substitutions per site deep; every insertion and deletion is known. "
+        f"Found: {_found(result)}"
+    )
+
+
+def _found(result: StudyResult) -> str:
+    """Return the study's own first sentence."""
+    return result.headlines[0].sentence if result.headlines else "nothing."
+
+
+def _chosen(result: StudyResult, *, target: str, metric: str) -> pd.Series:
+    """Return the metrics row of the model that inner validation chose."""
+    rows = result.metrics.query("selected == 1 and target == @target and metric == @metric")
+    return rows.iloc[0]
+
+
+STOPS: Mapping[str, Stop] = {
+    "taxa": Stop(_truth_of_taxa),
+    "kinship": Stop(_truth_of_kinship),
+    "seqdist": Stop(_truth_of_seqdist),
+}
+"""What the tour says of each study; one without a line runs with its defaults and has no truth."""
+
+NOT_ON_THE_TOUR: Mapping[str, str] = {
+    "location": "it looks at proteins in cells, and the simulated world has shells alone",
+}
+"""Studies that the simulated world cannot serve, each with the reason."""

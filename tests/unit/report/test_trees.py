@@ -1,0 +1,64 @@
+"""Drawing trees: where nodes stand, how clades turn, and that every figure comes out."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from kinlens.records.tree import Tree
+from kinlens.report.trees import (
+    heatmap_pair,
+    phylomorphospace,
+    tanglegram,
+    tip_heights,
+    tree_with_pictures,
+    untangled,
+)
+
+WORDS = {"name": "figure", "title": "A title", "caption": "A caption."}
+
+
+@pytest.fixture
+def tree() -> Tree:
+    """((a, b), c, (d, e, f)) with a branch of length 0."""
+    names = ["", "", "a", "b", "c", "", "d", "e", "f"]
+    return Tree.from_parents([-1, 0, 1, 1, 0, 0, 5, 5, 5], [0, 1, 1, 0, 2, 1, 1, 1, 1], names)
+
+
+def test_parents_stand_amid_their_children(tree: Tree) -> None:
+    assert tip_heights(tree).tolist() == [2.25, 0.5, 0, 1, 2, 4, 3, 4, 5]
+
+
+def test_untangling_keeps_the_tree(tree: Tree) -> None:
+    wanted = {name: -i for i, name in enumerate(tree.tip_names)}
+    turned = untangled(tree, wanted)
+    assert turned.tip_names == tree.tip_names[::-1]
+    for name in tree.tip_names:
+        one, other = (t.depths()[t.mrca([name])] for t in (tree, turned))
+        assert one == other
+
+
+def test_untangling_undoes_a_shuffle(tree: Tree) -> None:
+    rank = {name: float(i) for i, name in enumerate(tree.tip_names)}
+    shuffled = untangled(tree, {name: hash(name) % 7 for name in tree.tip_names})
+    assert untangled(shuffled, rank).tip_names == tree.tip_names
+
+
+def test_figures_show_every_tip(tree: Tree) -> None:
+    picture = np.full((8, 8, 3), 200, dtype=np.uint8)
+    drawn = tree_with_pictures(tree, {"a": picture}, labels={"b": "bee"}, **WORDS)
+    assert "bee" in drawn.svg
+    assert drawn.png.startswith(b"\x89PNG")
+    facing = tanglegram(tree, tree, left_title="one", right_title="other", marked=["a"], **WORDS)
+    assert facing.svg.count(">f<") == 2
+
+
+def test_space_and_heatmaps_name_their_groups(tree: Tree) -> None:
+    groups = ["left", "left", "middle", "right", "right", "right"]
+    points = np.random.default_rng(1).standard_normal((9, 2))
+    space = phylomorphospace(tree, points, groups, axis_labels=("one", "two"), **WORDS)
+    assert "right (3)" in space.svg
+    both = heatmap_pair(
+        np.eye(6), np.ones((6, 6)), groups, left_title="l", right_title="r", **WORDS
+    )
+    assert both.svg.count(">middle<") == 2

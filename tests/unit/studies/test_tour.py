@@ -1,0 +1,110 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from kinlens.config import Config
+from kinlens.errors import InputError, UsageError
+from kinlens.parallel import Resources
+from kinlens.records.collection import Collection
+from kinlens.records.result import Headline, StudyResult, metric_row, metrics_frame
+from kinlens.rng import RandomStreams
+from kinlens.studies import tour
+from kinlens.studies.catalogue import STUDIES, Study
+from kinlens.studies.tour import NOT_ON_THE_TOUR, STOPS, Stop, Tour, run_tour
+
+
+class QuickConfig(Config):
+    """Settings of the studies below."""
+
+    depth: int = 1
+
+
+def quick_study(name: str, runs: list[str]) -> Study:
+    def run(
+        collection: Collection,
+        config: QuickConfig,
+        streams: RandomStreams,
+        _resources: Resources,
+    ) -> StudyResult:
+        if name == "broken":
+            raise InputError("nothing to work on")
+        runs.append(f"{name} {config.depth} {streams.seed}")
+        assert collection.tree is not None
+        row = metric_row(name, target="all", model="m", metric="tips", value=collection.tree.n_tips)
+        return StudyResult(
+            study=name,
+            title=name.title(),
+            headlines=(Headline("Found."),),
+            metrics=metrics_frame([row]),
+            methods="m",
+        )
+
+    return Study(name, QuickConfig, run)  # type: ignore[arg-type]
+
+
+def truth_of_first(truth: Path, result: StudyResult) -> str:
+    record = json.loads((truth / "world.json").read_text())
+    return f"True: {record['config']['species']}; found: {result.value(metric='tips'):.0f}."
+
+
+@pytest.fixture
+def runs(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Two quick studies and one that the world cannot serve; what they ran."""
+    done: list[str] = []
+    studies = {"first": "Which?", "second": "How?", "location": "Where?"}
+    monkeypatch.setattr(tour, "STUDIES", studies)
+    monkeypatch.setattr(tour, "STOPS", {"first": Stop(truth_of_first, {"depth": 3})})
+    monkeypatch.setattr(tour, "load_study", lambda name: quick_study(name, done))
+    return done
+
+
+def small(out: Path, **more: object) -> Tour:
+    return run_tour(out, species=5, images=6, seed=2, **more)  # type: ignore[arg-type]
+
+
+def test_truth_stands_beside_what_was_found(tmp_path: Path, runs: list[str]) -> None:
+    told = small(tmp_path / "demo")
+    assert runs == ["first 3 2", "second 1 2"]
+    assert told.sentences == ("True: 5; found: 5.", "Found.")
+    page = told.report.read_text()
+    assert page.index("True: 5; found: 5.") < page.index("Found.")
+    assert {entry.name for entry in (tmp_path / "demo").iterdir()} == {
+        "dataset", "first", "second", "report.html",
+    }  # fmt: skip
+
+
+def test_a_tour_is_resumed_or_replaced_as_asked(tmp_path: Path, runs: list[str]) -> None:
+    out = tmp_path / "demo"
+    first = small(out).report.read_bytes()
+    world = (out / "dataset" / "truth" / "world.json").stat().st_mtime_ns
+    with pytest.raises(UsageError, match="already holds a tour"):
+        small(out)
+    (out / "report.html").unlink()
+    assert small(out, resume=True).report.read_bytes() == first
+    assert (out / "dataset" / "truth" / "world.json").stat().st_mtime_ns == world
+    assert len(runs) == 2
+    with pytest.raises(UsageError, match="its world is another one"):
+        run_tour(out, species=6, images=6, seed=2, resume=True)
+    with pytest.raises(UsageError, match="give only one"):
+        small(out, resume=True, force=True)
+    small(out, force=True)
+    assert len(runs) == 4
+
+
+def test_a_study_that_fails_fails_the_tour(
+    tmp_path: Path, runs: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tour, "STUDIES", {"first": "Which?", "broken": "Why?"})
+    with pytest.raises(InputError, match="nothing to work on"):
+        small(tmp_path / "demo")
+    assert runs == ["first 3 2"]
+    assert not (tmp_path / "demo" / "report.html").exists()
+
+
+def test_every_study_has_its_place() -> None:
+    assert not set(STOPS) & set(NOT_ON_THE_TOUR)
+    without = set(STUDIES) - set(STOPS) - set(NOT_ON_THE_TOUR)
+    assert without == set(), f"no word of truth in the tour for {without}"
