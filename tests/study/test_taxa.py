@@ -168,7 +168,7 @@ def test_what_cannot_be_asked_is_said(related, tmp_path):
         with pytest.raises(UsageError, match=message):
             run(collection, QUICK.model_copy(update=update), RandomStreams(0), Resources())
     (tmp_path / "tree.nwk").write_text("(a,b);")
-    with pytest.raises(InputError, match="needs metadata.csv"):
+    with pytest.raises(InputError, match=r"needs metadata\.csv"):
         run(read_collection(tmp_path), QUICK, RandomStreams(0), Resources())
 
 

@@ -88,7 +88,7 @@ class NeuralDistanceEmbedder(TransformerMixin, BaseEstimator):  # type: ignore[m
         Longest training sequence.
     unit_ : float
         What one unit of embedded distance stands for: the mean length of the training sequences,
-        or 1 when a matrix was given.
+        or the largest distance when a matrix was given.
     history_ : pandas.DataFrame
         Loss and validation score by epoch.
 
@@ -167,7 +167,7 @@ class NeuralDistanceEmbedder(TransformerMixin, BaseEstimator):  # type: ignore[m
             )
         self.alphabet_ = train.packed.letters
         self.length_ = int(lengths.max())
-        self.unit_ = float(lengths.mean()) if distances is None else 1.0
+        self.unit_ = float(lengths.mean() if distances is None else train.distances.max()) or 1.0
         network = self._network()
         batches = PairBatches(
             train,
@@ -181,6 +181,7 @@ class NeuralDistanceEmbedder(TransformerMixin, BaseEstimator):  # type: ignore[m
             held_out.take(rows).batch(alphabet=self.alphabet_, unit=self.unit_)
             for rows in chunks(len(held_out.packed), _SCORE_BLOCK)
         ]
+        _start_scale(network, batches)
         fitted = fit(
             network,
             _mean_squared_error,
@@ -411,6 +412,14 @@ def _mean_squared_error(network: Any, batch: tuple[Any, Any, Any]) -> Any:
     n = len(points)
     gap = (network.space.between(points, points) - labels) ** 2
     return (gap.sum() - gap.diagonal().sum()) / (n * (n - 1))
+
+
+def _start_scale(network: Any, batches: PairBatches) -> None:
+    letters, mask, labels = next(iter(batches))
+    network.eval()
+    with torch.no_grad():
+        network.space.start(network(letters, mask), labels)
+    network.train()
 
 
 def _rmse(network: Any, batches: list[tuple[Any, Any, Any]]) -> float:

@@ -21,7 +21,17 @@ __all__ = ["clade_folds", "random_folds", "specimen_folds", "stratified_folds"]
 def random_folds(
     n_rows: int, n_folds: int, *, rng: np.random.Generator, seed: int | None = None
 ) -> tuple[Split, ...]:
-    """Cut rows into folds at random; each fold's rows are tested once and train otherwise."""
+    """Cut rows into folds at random; each fold's rows are tested once and train otherwise.
+
+    Parameters
+    ----------
+    n_rows : int
+        Rows of the table.
+    n_folds : int
+        At least 2.
+    rng, seed
+        As for `specimen_folds`.
+    """
     strata = np.zeros(n_rows, np.int64)
     return _fold_splits("random", _deal(np.arange(n_rows), strata, n_folds, rng), n_folds, "", seed)
 
@@ -29,7 +39,17 @@ def random_folds(
 def stratified_folds(
     species: Iterable[Any], n_folds: int, *, rng: np.random.Generator, seed: int | None = None
 ) -> tuple[Split, ...]:
-    """Cut rows into folds with every species spread evenly; single rows of a species train."""
+    """Cut rows into folds with every species spread evenly; single rows of a species train.
+
+    Parameters
+    ----------
+    species : iterable of length n_rows
+        What to spread evenly.
+    n_folds : int
+        At least 2.
+    rng, seed
+        As for `specimen_folds`.
+    """
     strata = group_codes(species).codes
     fold = _deal(np.arange(len(strata)), strata, n_folds, rng)
     return _fold_splits("stratified", fold, n_folds, "", seed)

@@ -371,13 +371,34 @@ def confidence_bins(confidence: FloatArray, n_bins: int) -> IntArray:
 
 
 def class_indicator(codes: IntArray, n_codes: int) -> sparse.csr_array:
-    """Return the matrix of shape (n_codes, n) with a one where row n has that code."""
+    """Return the matrix that adds up pictures by class.
+
+    Parameters
+    ----------
+    codes : IntArray of shape (n,)
+        Class of each picture.
+    n_codes : int
+        Number of classes.
+
+    Returns
+    -------
+    sparse array of shape (n_codes, n)
+        One where the picture is of the class.
+    """
     n = len(codes)
     return sparse.csr_array((np.ones(n), (codes, np.arange(n))), shape=(n_codes, n))
 
 
 def ratio(above: AnyArray, below: AnyArray, *, empty: float = 0.0) -> FloatArray:
-    """Divide element by element; `empty` where there is nothing to divide by."""
+    """Divide element by element.
+
+    Parameters
+    ----------
+    above, below : arrays of one shape
+        Numerators, and denominators of 0 or more.
+    empty : float
+        The result where there is nothing to divide by.
+    """
     above, below = np.asarray(above, np.float64), np.asarray(below, np.float64)
     out: FloatArray = np.full(above.shape, empty)
     return np.divide(above, below, out=out, where=below > 0)

@@ -290,7 +290,12 @@ def exact_proportion_interval(
 ) -> tuple[float, float]:
     """Return the Clopper-Pearson interval of a proportion; (0, 1) when nothing was tried.
 
-    Holds its level for independent trials: count specimens, not pictures.
+    Parameters
+    ----------
+    successes, trials : int
+        Independent ones: count specimens, not pictures.
+    level : float
+        Coverage, which is held at the least.
 
     References
     ----------

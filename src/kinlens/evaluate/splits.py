@@ -143,6 +143,13 @@ def random_split(
 
     Pictures of one specimen land on both sides, so scores are too good: made to be shown beside
     `specimen_split`, never to be trusted alone.
+
+    Parameters
+    ----------
+    n_rows : int
+        Rows of the table.
+    rng, shares, seed
+        As for `specimen_split`.
     """
     strata = np.zeros(n_rows, np.int64)
     return _split_of("random", _allocate(np.arange(n_rows), strata, shares, rng), seed=seed)
@@ -158,6 +165,13 @@ def stratified_split(
     """Split rows, each on its own, every species giving the same share to training.
 
     A species with one row trains. For data without specimens; see `specimen_split` otherwise.
+
+    Parameters
+    ----------
+    species : iterable of length n_rows
+        What to stratify by; rows that name none are unused.
+    rng, shares, seed
+        As for `specimen_split`.
     """
     strata = group_codes(species).codes
     part = _allocate(np.arange(len(strata)), strata, shares, rng)
@@ -259,6 +273,15 @@ def clade_blocks(
     clades: Iterable[Any], together: Iterable[Any] | None, *, n_blocks: int, what: str
 ) -> IntArray:
     """Give the blocks that are held out as a whole numbers from 0, -1 where no clade is named.
+
+    Parameters
+    ----------
+    clades, together
+        As for `clade_split`.
+    n_blocks : int
+        How many there must be.
+    what : str
+        What the message calls a clade.
 
     Raises
     ------

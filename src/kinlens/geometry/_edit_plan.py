@@ -35,6 +35,8 @@ _INSTRUCTIONS = 5
 _LANES_LETTER, _PAIRS_LETTER = 7.0, 150.0
 # What a vector takes even of empty sequences.
 _VECTOR = 100.0
+# Columns of the strips in which pairs are taken: about the root of the lanes of a vector.
+_STRIP = 23
 # A job should be short enough to balance threads, and long enough to be worth its start.
 _LONGEST_JOB, _SHORTEST_JOB = 2e7, 3e5
 _JOBS_PER_THREAD = 8
@@ -162,13 +164,20 @@ class Piece:
     is_triangle: bool = False
 
     def pairs(self) -> tuple[IntArray, IntArray]:
-        """Return row and column of each pair that is wanted."""
-        rows = np.arange(self.queries.start, self.queries.stop)
-        columns = np.arange(self.targets.start, self.targets.stop)
+        """Return row and column of each pair that is wanted, those of like lengths together."""
+        all_rows = np.arange(self.queries.start, self.queries.stop)
+        first, second = [], []
+        # In strips, so that neither rows nor columns, and their lengths, vary much in a vector.
+        for start in range(self.targets.start, self.targets.stop, _STRIP):
+            columns = np.arange(start, min(start + _STRIP, self.targets.stop))
+            rows = all_rows[: columns[-1] - all_rows[0]] if self.is_triangle else all_rows
+            first.append(np.repeat(rows, len(columns)))
+            second.append(np.tile(columns, len(rows)))
+        rows, columns = np.concatenate(first), np.concatenate(second)
         if self.is_triangle:
-            first, second = np.nonzero(rows[:, None] < columns)
-            return rows[first], columns[second]
-        return np.repeat(rows, len(columns)), np.tile(columns, len(rows))
+            is_above = rows < columns
+            return rows[is_above], columns[is_above]
+        return rows, columns
 
 
 def plan_matrix(
@@ -209,12 +218,14 @@ def plan_matrix(
     for queries, targets, is_triangle in blocks:
         n_queries, n_targets = queries.stop - queries.start, targets.stop - targets.start
         rows, columns = target_lengths[targets].mean(), query_lengths[queries].mean()
+        shortest, longest = target_lengths[targets.start], target_lengths[targets.stop - 1]
         is_half = n_words == 8 and n_targets <= 256
         words = 4 if is_half else n_words
-        lanes = n_queries * _lanes_cost(rows, columns, _HALF if is_half else 1.0)
+        vector = _lanes_cost(shortest, longest, columns) * (_HALF if is_half else 1.0)
+        lanes = n_queries * vector
         n_pairs = n_queries * (n_targets - 1) / 2 if is_triangle else n_queries * n_targets
         pairs = n_pairs / (64 * n_words) * _pairs_cost(rows, columns, letter_bits(n_letters))
-        letter_bytes = 8 * words * int(target_lengths[targets.stop - 1]) * (n_letters + 1)
+        letter_bytes = 8 * words * int(longest) * (n_letters + 1)
         if pairs < lanes or letter_bytes > _MOST_LETTER_BYTES:
             words = 0
         priced.append((min(pairs, lanes), Piece(queries, targets, words, is_triangle)))
@@ -248,8 +259,10 @@ def _split(piece: Piece, parts: int) -> list[Piece]:
     return [replace(piece, queries=slice(*ends)) for ends in pairwise(cuts)]
 
 
-def _lanes_cost(rows: float, columns: float, share: float) -> float:
-    return _VECTOR + rows * (_BAND * _CELL * columns * share + _LANES_LETTER)
+def _lanes_cost(shortest: float, longest: float, columns: float) -> float:
+    # All targets are padded to the longest, and one band covers all differences in length.
+    share = min(1.0, _BAND + (longest - shortest) / (2 * longest)) if longest else 1.0
+    return _VECTOR + longest * (share * _CELL * columns + _LANES_LETTER)
 
 
 def _pairs_cost(rows: float, columns: float, n_bits: int) -> float:

@@ -24,10 +24,18 @@ caching: Any = _caching
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
-def compiled(function: Function) -> Function:
+def compiled(function: Function, *, fastmath: bool | set[str] = False) -> Function:
     """Compile `function` with numba when it is first called; while it runs, other threads may too.
 
-    Functions that it calls may be compiled ones of its own file and of `kinlens.geometry`.
+    Functions that it calls may be compiled ones of its own folder and of `kinlens.geometry`.
+
+    Parameters
+    ----------
+    function : callable
+        What to compile.
+    fastmath : bool or set of str
+        Which liberties LLVM may take with floating-point numbers, by its names, such as
+        ``{"contract", "reassoc"}``.
 
     Examples
     --------
@@ -37,7 +45,7 @@ def compiled(function: Function) -> Function:
     >>> added(1, 2)
     3
     """
-    dispatcher: Any = njit(nogil=True)(function)
+    dispatcher: Any = njit(nogil=True, fastmath=fastmath)(function)
     # Raised where neither __pycache__ nor the user's cache folder can be written to.
     with suppress(RuntimeError):
         dispatcher._cache = _Cache(function)
@@ -54,10 +62,11 @@ class _Cache(caching.FunctionCache):
 
     def __init__(self, function: Callable[..., Any]) -> None:
         super().__init__(function)
+        file = Path(inspect.getfile(function))
         self._cache_file = caching.IndexDataCacheFile(
             cache_path=self.cache_path,
             filename_base=self._impl.filename_base,
-            source_stamp=(_digest(Path(inspect.getfile(function))), _digest_of_floor()),
+            source_stamp=(_digest(file), _digest_of(file.parent), _digest_of_floor()),
         )
 
     def load_overload(self, signature: Any, context: Any) -> Any:
@@ -81,7 +90,13 @@ def _digest(*paths: Path) -> str:
 
 
 @lru_cache
+def _digest_of(folder: Path) -> str:
+    """Return what stands for all files of a folder that machine code is made from."""
+    marks = (b"numba", b"@kernel")
+    files = sorted(folder.glob("*.py"))
+    return _digest(*[path for path in files if any(mark in path.read_bytes() for mark in marks)])
+
+
 def _digest_of_floor() -> str:
-    """Return what stands for all files of this folder that machine code is made from."""
-    files = sorted(Path(__file__).parent.glob("*.py"))
-    return _digest(*[path for path in files if b"numba" in path.read_bytes()])
+    """Return what stands for the machine code of this folder, which others build on."""
+    return _digest_of(Path(__file__).parent)

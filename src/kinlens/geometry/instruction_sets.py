@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from numba.core import codegen as _codegen
+from numba.core import config as _config
 
 from kinlens.errors import UsageError
 
@@ -12,8 +13,9 @@ __all__ = ["InstructionSet", "available_instruction_sets", "vector_width"]
 
 InstructionSet = Literal["auto", "avx512", "avx2", "sse2", "neon", "plain"]
 
-# numba has no types for it.
-_codegen_of_numba: Any = _codegen
+# numba has no types for them.
+codegen: Any = _codegen
+config: Any = _config
 _WORDS = {"avx512": 8, "avx2": 4, "sse2": 2, "neon": 2, "plain": 1}
 
 
@@ -25,7 +27,8 @@ def available_instruction_sets() -> tuple[InstructionSet, ...]:
     >>> available_instruction_sets()[-1]
     'plain'
     """
-    features = set(_codegen_of_numba.get_host_cpu_features().split(","))
+    # What NUMBA_CPU_FEATURES says wins over what the processor says.
+    features = set((config.CPU_FEATURES or codegen.get_host_cpu_features()).split(","))
     present: list[InstructionSet] = []
     # 512-bit logic is in the foundation; the wide sums need bytes and words.
     if {"+avx512f", "+avx512bw"} <= features:

@@ -215,7 +215,7 @@ class _EpochBatches:
         return len(self.batches)  # type: ignore[arg-type]
 
 
-class _Task(lightning.LightningModule):  # type: ignore[misc,name-defined]
+class _Task(lightning.LightningModule):  # type: ignore[name-defined]
     """What Lightning needs to know of a network: its step and its optimiser."""
 
     def __init__(self, network: Any, objective: Callable[..., Any], plan: FitPlan, seed: int):
@@ -242,7 +242,7 @@ class _Task(lightning.LightningModule):  # type: ignore[misc,name-defined]
         }
 
 
-class _Watch(lightning.Callback):  # type: ignore[misc,name-defined]
+class _Watch(lightning.Callback):  # type: ignore[name-defined]
     """Keeps the best weights and the history, stops early, refuses NaN, saves each epoch."""
 
     def __init__(
@@ -279,7 +279,7 @@ class _Watch(lightning.Callback):  # type: ignore[misc,name-defined]
 
     def on_train_epoch_end(self, trainer: Any, task: Any) -> None:
         epoch = trainer.current_epoch + 1
-        loss = float(torch.stack(self._losses).float().mean())
+        loss = float(torch.stack(self._losses).float().mean())  # noqa: PD013 - torch's, not pandas'
         self._refuse_nan(loss, "loss", epoch)
         last = epoch == self.plan.epochs
         value = math.nan

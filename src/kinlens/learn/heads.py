@@ -15,7 +15,7 @@ torch = need("torch")
 __all__ = ["RankHeads"]
 
 
-class RankHeads(torch.nn.Module):  # type: ignore[misc,name-defined]
+class RankHeads(torch.nn.Module):  # type: ignore[name-defined]
     """A trunk with one linear head for each rank, so that ranks share what they see.
 
     Parameters

@@ -56,11 +56,16 @@ def class_balanced_weights(counts: IntArray, *, beta: float = 0.999) -> FloatArr
         raise UsageError("class_balanced_weights needs at least one class with a picture.")
     weights = np.zeros(len(numbers))
     weights[present] = (1 - beta) / (1 - beta ** numbers[present])
-    return weights / weights[present].mean()
+    weights /= weights[present].mean()
+    return weights
 
 
 def joint_cross_entropy(
-    logits: Sequence[Any], labels: Any, *, class_weights: Sequence[Any], rank_weights: Sequence[float]
+    logits: Sequence[Any],
+    labels: Any,
+    *,
+    class_weights: Sequence[Any],
+    rank_weights: Sequence[float],
 ) -> Any:
     """Add up the cross-entropies of several ranks.
 

@@ -22,10 +22,15 @@ Tensor = Any
 # Below this squared distance the root is replaced by a straight line, whose slope is finite at 0.
 _SMALLEST_SQUARE = 1e-9
 _LARGEST_RADIUS = 0.999
+# Most that a first batch may say about the logarithm of the scale.
+_LARGEST_LOG = 10.0
 
 
 class Space(nn.Module):  # type: ignore[misc,name-defined]
     """Base of the spaces: a learned, positive scale."""
+
+    starts_from_data = True
+    """Whether `start` sets the scale; where points are bounded the default fits every network."""
 
     def __init__(self, *, scale: float = 1.0) -> None:
         super().__init__()
@@ -43,6 +48,19 @@ class Space(nn.Module):  # type: ignore[misc,name-defined]
     def between(self, first: Tensor, second: Tensor) -> Tensor:
         """Return distances (A, B) between points (A, D) and (B, D)."""
         raise NotImplementedError
+
+    def start(self, points: Tensor, wanted: Tensor) -> None:
+        """Set the scale so that distances of `points` (B, D) are on average those `wanted` (B, B).
+
+        An untrained network's vectors may be hundreds of times too long, and a scale is learned
+        slowly. Nothing is done where either average is 0.
+        """
+        if not self.starts_from_data:
+            return
+        with torch.no_grad():
+            ratio = float(wanted.mean()) / max(float(self.between(points, points).mean()), 1e-12)
+            if ratio > 0.0:
+                self.log_scale += max(-_LARGEST_LOG, min(math.log(ratio), _LARGEST_LOG))
 
     def clamped(self, points: Tensor) -> Tensor:
         """Return the share of points that had to be pushed back into the space; 0 if none can."""
@@ -93,6 +111,8 @@ class HyperbolicSphere(Space):
     bounded, and no point can reach the border.
     """
 
+    starts_from_data = False
+
     def __init__(self, *, scale: float = 0.3, radius: float = 0.5) -> None:
         super().__init__(scale=scale)
         self.raw_radius = nn.Parameter(torch.tensor(math.log(radius / (1.0 - radius))))
@@ -123,6 +143,8 @@ class PoincareBall(Space):
     ----------
     Nickel & Kiela (2017). Poincare embeddings for learning hierarchical representations. NeurIPS.
     """
+
+    starts_from_data = False
 
     def __init__(self, *, scale: float = 0.3) -> None:
         super().__init__(scale=scale)

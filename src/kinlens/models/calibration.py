@@ -191,7 +191,8 @@ class CalibratedClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
     method : ``"temperature"`` or ``"vector"``
         As for `fit_scaling`.
     n_folds : int
-        At least 2.
+        At least 2. Models of few folds are fitted on fewer specimens and err more often, which
+        makes the scaling a little too modest.
     random_state : int, RandomState instance or None
         Deals specimens to folds.
 
@@ -210,7 +211,7 @@ class CalibratedClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         estimator: BaseEstimator,
         *,
         method: str = "temperature",
-        n_folds: int = 3,
+        n_folds: int = 5,
         random_state: int | np.random.RandomState | None = None,
     ) -> None:
         self.estimator = estimator

@@ -25,12 +25,13 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.neural_network import MLPClassifier
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
+from sklearn.tree import DecisionTreeClassifier
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from kinlens.errors import UsageError, did_you_mean
 from kinlens.models.discriminant import ShrinkageDiscriminant
-from kinlens.models.forest import ForestClassifier, NoiseUpsampledForest
+from kinlens.models.forest import NoiseUpsampledForest
 from kinlens.models.labels import class_codes
 from kinlens.typing import AnyArray, FloatArray
 
@@ -68,7 +69,15 @@ class PrincipalAxes(TransformerMixin, BaseEstimator):
         self.random_state = random_state
 
     def fit(self, X: AnyArray, y: AnyArray | None = None) -> PrincipalAxes:
-        """Find the axes; `y` is not looked at."""
+        """Find the axes.
+
+        Parameters
+        ----------
+        X : array of shape (n, n_features)
+            Feature vectors, finite.
+        y : ignored
+            Taken for the sake of pipelines.
+        """
         X = validate_data(self, X, dtype=np.float64, ensure_min_samples=2)
         self._scaler = StandardScaler().fit(X)
         self.n_components_ = min(self.n_components, len(X) - 1, X.shape[1])
@@ -124,7 +133,15 @@ class ReducedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         self.random_state = random_state
 
     def fit(self, X: AnyArray, y: AnyArray) -> ReducedClassifier:
-        """Find the axes and fit the classifier."""
+        """Find the axes and fit the classifier.
+
+        Parameters
+        ----------
+        X : array of shape (n, n_features)
+            Feature vectors, finite.
+        y : array of shape (n,)
+            Labels.
+        """
         X, y = validate_data(self, X, y, dtype=np.float64, ensure_min_samples=2)
         self.classes_ = class_codes(y).classes
         self.axes_ = PrincipalAxes(self.n_components, random_state=self.random_state).fit(X)
@@ -183,8 +200,8 @@ def build_classifier(name: str, *, seed: int, n_jobs: int = 1) -> BaseEstimator:
         # With nothing left of the covariance but each feature's spread within classes.
         "nearest_centroid": lambda: ShrinkageDiscriminant(shrinkage=1.0, pull=0.0),
         "random_forest": lambda: NoiseUpsampledForest(n_jobs=n_jobs, random_state=seed),
-        "decision_tree": lambda: ForestClassifier(
-            1, max_features=None, bootstrap=False, random_state=seed
+        "decision_tree": lambda: ReducedClassifier(
+            DecisionTreeClassifier(random_state=seed), random_state=seed
         ),
         "knn": lambda: ReducedClassifier(
             KNeighborsClassifier(5, metric="cosine", weights="distance"), random_state=seed

@@ -50,7 +50,7 @@ class Trunk:
     spread: FloatArray
 
 
-class FineTunedClassifier(BaseEstimator):  # type: ignore[misc]
+class FineTunedClassifier(BaseEstimator):
     """Names every rank by one network trained with a joint, class-balanced loss.
 
     Parameters

@@ -133,7 +133,7 @@ class HierarchicalClassifier(ClassifierMixin, BaseEstimator):
         return self
 
     def predict_log_proba(self, X: AnyArray, rank: str | None = None) -> FloatArray:
-        """Return log probabilities of the taxa of one rank; of the classes when left out."""
+        """Return the logarithms of ``predict_proba(X, rank)``."""
         return np.asarray(np.log(np.maximum(self.predict_proba(X, rank), _LEAST)))
 
     def predict_proba(self, X: AnyArray, rank: str | None = None) -> FloatArray:

@@ -150,7 +150,7 @@ def places_to_training(weights: FloatArray, squares: FloatArray) -> FloatArray:
     """Return Euclidean distances from places to those of the training species, (..., q, n)."""
     to_each = weights @ squares
     own = (to_each * weights).sum(axis=-1)
-    return np.sqrt(np.maximum(to_each - own[..., None] / 2, 0.0))
+    return np.asarray(np.sqrt(np.maximum(to_each - own[..., None] / 2, 0.0)))
 
 
 def pair_correlation(first: FloatArray, second: FloatArray) -> FloatArray:

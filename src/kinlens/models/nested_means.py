@@ -33,7 +33,17 @@ class PulledMeans:
 
 
 def class_means(rows: FloatArray, codes: IntArray, counts: IntArray) -> FloatArray:
-    """Return the mean row of each class, shape (n_classes, n_columns)."""
+    """Return the mean of each class's rows, shape (n_classes, n_columns).
+
+    Parameters
+    ----------
+    rows : FloatArray of shape (n, n_columns)
+        Vectors.
+    codes : IntArray of shape (n,)
+        Class of each.
+    counts : IntArray of shape (n_classes,)
+        How many each class has, 1 or more.
+    """
     sums = np.zeros((len(counts), rows.shape[1]))
     np.add.at(sums, codes, rows)
     return sums / counts[:, None]

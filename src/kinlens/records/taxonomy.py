@@ -282,7 +282,7 @@ class Taxonomy:
         return codes.astype(np.int64)[rows]
 
     def members(self, rank: str, taxon: str) -> tuple[str, ...]:
-        """Return the species that `taxon` holds, sorted."""
+        """Return the species that `taxon`, one of ``taxa(rank)``, holds; sorted."""
         column = self._column(rank)
         found = column.index[(column == taxon).to_numpy()]
         if found.empty:

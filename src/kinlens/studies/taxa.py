@@ -7,12 +7,10 @@ part is looked at once, at the end. Figures are in `taxa_figures`, answering for
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import replace
 
 import numpy as np
 from pydantic import Field
-from sklearn.exceptions import ConvergenceWarning
 
 from kinlens.evaluate.metrics import Answers, Scores, estimate_scores
 from kinlens.evaluate.resample import permutation_p_value, permuted_labels
@@ -22,7 +20,6 @@ from kinlens.parallel import Resources
 from kinlens.records.collection import Collection
 from kinlens.records.result import StudyResult, metric_row
 from kinlens.rng import RandomStreams
-from kinlens.studies.taxa_fine_tuning import fine_tune
 from kinlens.studies.taxa_model import fit_hierarchical, fit_naming_model
 from kinlens.studies.taxa_report import report_of
 from kinlens.studies.taxa_task import Scored, Task, TaskConfig, balanced_accuracy, prepare
@@ -96,6 +93,9 @@ def run(
     classifier = fit_hierarchical(task, task.split.development, streams.integer("hierarchical"))
     scored = compare_models(task, classifier, config, streams, resources)
     if config.fine_tune:
+        # Networks take seconds to import, and most runs need none.
+        from kinlens.studies.taxa_fine_tuning import fine_tune
+
         scored += fine_tune(collection, task, config, streams, resources)
     scored = with_choice(scored)
     with resources.progress.task("Calibrating", 1) as bar:
@@ -183,13 +183,9 @@ def _answers(
         probabilities, columns = _without_nameless(probabilities, columns)
     else:
         known = task.known(rank, train)
-        with warnings.catch_warnings():
-            # The perceptron's number of passes is a budget, and nearest means need no spread.
-            warnings.simplefilter("ignore", ConvergenceWarning)
-            warnings.filterwarnings("ignore", message="self.within_class_std_dev_ has at least")
-            fitted = build_classifier(name, seed=seed, n_jobs=2).fit(
-                vectors[known], task.labels(rank, known)
-            )
+        fitted = build_classifier(name, seed=seed, n_jobs=2).fit(
+            vectors[known], task.labels(rank, known)
+        )
         columns = fitted.classes_
         if not hasattr(fitted, "predict_proba"):
             return Answers.from_labels(task.labels(rank, rows), fitted.predict(vectors[rows]))

@@ -187,7 +187,7 @@ def confusion_figure(
     answers: Answers, taxonomy: Taxonomy, *, rank: str, groups: Mapping[str, str], n: int
 ) -> FigureRecord:
     """Draw what is taken for what, classes in taxonomic order."""
-    ordered = list(dict.fromkeys(taxonomy.labels(rank, taxonomy.order())))
+    ordered = [name for name in dict.fromkeys(taxonomy.labels(rank, taxonomy.order())) if name]
     met = {answers.classes[code] for code in {*answers.truth, *answers.answer}}
     names = [name for name in ordered if name in met]
     place = {name: i for i, name in enumerate(names)}
@@ -252,7 +252,7 @@ def shot_figure(tables: Mapping[str, pd.DataFrame], *, rank: str) -> FigureRecor
     """Draw per-class accuracy by the number of training specimens, for several models."""
     rows = [
         {
-            "training_specimens": _SHOT_WORDS[row.shot_bin],
+            "training_specimens": _SHOT_WORDS[str(row.shot_bin)],
             "model": model,
             "value": row.per_class_accuracy,
             "low": row.per_class_accuracy_low,

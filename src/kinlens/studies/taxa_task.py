@@ -110,11 +110,14 @@ class Task:
 
     def known(self, rank: str, rows: IntArray) -> IntArray:
         """Return those of `rows` whose taxon of `rank` is known."""
-        return rows[self.names[rank].to_numpy()[rows] != ""]
+        is_known = np.asarray(self.names[rank] != "", dtype=bool)
+        known: IntArray = rows[is_known[rows]]
+        return known
 
     def labels(self, rank: str, rows: IntArray) -> ObjectArray:
         """Return the taxon of `rank` of each of `rows`."""
-        return self.names[rank].to_numpy(dtype=object)[rows]
+        labels: ObjectArray = self.names[rank].to_numpy(dtype=object)[rows]
+        return labels
 
     def n_specimens(self, rows: IntArray) -> int:
         """Count the specimens among `rows`."""
@@ -124,7 +127,8 @@ class Task:
         """Count the specimens of each taxon that models are fitted on."""
         rows = self.split.development
         pairs = pd.DataFrame({"taxon": self.labels(rank, rows), "unit": self.together[rows]})
-        return pairs.drop_duplicates()["taxon"].value_counts().to_dict()
+        counts = pairs.drop_duplicates()["taxon"].value_counts()
+        return {str(taxon): int(count) for taxon, count in counts.items()}
 
 
 @dataclass(frozen=True, eq=False)

@@ -25,7 +25,7 @@ from kinlens.parallel import Resources
 from kinlens.progress import SILENT, Progress
 from kinlens.records.sequences import SequenceSet
 from kinlens.records.slots import IMAGE, SEQUENCE
-from kinlens.skipped import Skipped, SkipList
+from kinlens.skipped import SkipList, Skipped
 from kinlens.typing import Float32Array, FloatArray, ObjectArray
 
 __all__ = ["embed_pictures_to_file", "embed_sequences_to_file"]

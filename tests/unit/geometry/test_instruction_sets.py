@@ -10,9 +10,8 @@ NAMES = ("avx512", "avx2", "sse2", "neon", "plain")
 
 
 def pretend(monkeypatch: pytest.MonkeyPatch, features: str) -> None:
-    monkeypatch.setattr(
-        instruction_sets._codegen_of_numba, "get_host_cpu_features", lambda: features
-    )
+    monkeypatch.setattr(instruction_sets.config, "CPU_FEATURES", None)
+    monkeypatch.setattr(instruction_sets.codegen, "get_host_cpu_features", lambda: features)
 
 
 @pytest.mark.parametrize(
@@ -32,6 +31,12 @@ def test_what_the_processor_says_is_what_there_is(
     pretend(monkeypatch, features)
     assert available_instruction_sets() == expected
     assert vector_width() == vector_width(expected[0])
+
+
+def test_users_may_switch_features_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    pretend(monkeypatch, "+avx2,+avx512bw,+avx512f,+sse2")
+    monkeypatch.setattr(instruction_sets.config, "CPU_FEATURES", "+avx2,-avx512f,+sse2")
+    assert available_instruction_sets() == ("avx2", "sse2", "plain")
 
 
 def test_what_is_not_there_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

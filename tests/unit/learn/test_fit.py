@@ -102,7 +102,7 @@ def test_an_average_of_weights_is_kept_and_is_less_noisy():
 
 @pytest.mark.parametrize("averaging", [0.0, 0.9])
 def test_resumes_to_the_very_same_weights(tmp_path: Path, averaging):
-    class Killed(Exception):
+    class KilledError(Exception):
         pass
 
     calls = []
@@ -110,13 +110,13 @@ def test_resumes_to_the_very_same_weights(tmp_path: Path, averaging):
     def killed_in_the_sixth(model):
         calls.append(1)
         if len(calls) == 6:
-            raise Killed
+            raise KilledError
         return score(model)
 
     plan = PLAN.model_copy(update={"averaging": averaging})
     checkpoint = tmp_path / "state.ckpt"
     whole = fit(network(dropout=0.3), objective, SumBatches(), score=score, plan=plan, seed=5)
-    with pytest.raises(Killed):
+    with pytest.raises(KilledError):
         fit(
             network(dropout=0.3), objective, SumBatches(), score=killed_in_the_sixth, plan=plan,
             seed=5, checkpoint=checkpoint,
@@ -139,5 +139,5 @@ def test_refuses_to_go_on_with_nan():
     def broken(model, batch):
         return objective(model, batch) * float("nan")
 
-    with pytest.raises(TrainingDivergedError, match="in epoch 1 .*Lower learning_rate"):
+    with pytest.raises(TrainingDivergedError, match=r"in epoch 1 .*Lower learning_rate"):
         fit(network(), broken, SumBatches(), score=score, plan=plan, seed=0)

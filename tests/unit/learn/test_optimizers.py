@@ -35,7 +35,9 @@ def test_a_matrix_of_zeros_stays_zero():
 def trained(steps, *, resumed_at=None):
     with torch.random.fork_rng():
         torch.manual_seed(3)
-        network = torch.nn.Sequential(torch.nn.Linear(6, 12), torch.nn.ReLU(), torch.nn.Linear(12, 1))
+        network = torch.nn.Sequential(
+            torch.nn.Linear(6, 12), torch.nn.ReLU(), torch.nn.Linear(12, 1)
+        )
         inputs = torch.randn(256, 6)
     optimizer = Muon(network.parameters(), lr=0.02)
     losses = []

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
@@ -98,10 +99,11 @@ def test_an_only_specimen_is_not_held_out(rng: np.random.Generator) -> None:
 
 
 def test_boasting_is_mended_and_names_stay(make_world: Callable) -> None:
-    world = make_world(n_features=150, signal=0.25, specimens=8, pictures=1)
+    world = make_world(n_features=100, signal=0.3, specimens=8, pictures=1)
     X, y = world.fresh(np.random.default_rng(1), 20)
-    plain = ShrinkageDiscriminant().fit(world.X, world.species)
-    mended = CalibratedClassifier(ShrinkageDiscriminant(), random_state=0)
+    boasting = ShrinkageDiscriminant(shrinkage=0.0)
+    plain = clone(boasting).fit(world.X, world.species)
+    mended = CalibratedClassifier(boasting, n_folds=8, random_state=0)
     mended.fit(world.X, world.species, groups=world.specimens)
     loss, confidence, right = {}, {}, (plain.predict(X) == y).mean()
     for name, model in {"plain": plain, "mended": mended}.items():
@@ -110,10 +112,10 @@ def test_boasting_is_mended_and_names_stay(make_world: Callable) -> None:
         loss[name] = Scores(answers, ["log_loss"])(np.ones((1, len(y))))[0, 0]
         confidence[name] = p.max(axis=1).mean()
     np.testing.assert_array_equal(plain.predict(X), mended.predict(X))
-    assert loss["mended"] < 0.9 * loss["plain"]
-    assert confidence["plain"] > right + 0.05
+    assert loss["mended"] < 0.6 * loss["plain"]
+    assert confidence["plain"] > right + 0.2
     # A little too modest, if anything: the folds fit on fewer specimens than the final model.
-    assert right - 0.1 < confidence["mended"] < right + 0.02
+    assert right - 0.15 < confidence["mended"] < right + 0.02
 
 
 def test_pictures_of_a_specimen_speak_together() -> None:

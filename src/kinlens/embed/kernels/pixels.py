@@ -8,16 +8,17 @@ a* and b* of CIE Lab, or the intensity of a microscope's channel. Planes are flo
 from __future__ import annotations
 
 import math
+from functools import partial
 
-import numba
 import numpy as np
 
+from kinlens.geometry.compiled import compiled
 from kinlens.typing import ByteArray, Float32Array
 
 __all__ = ["blurred", "centroid", "kernel", "lab_planes", "lattice"]
 
-# Sums may be reordered for vector units; NaN and infinity keep their meaning. No interpreter lock.
-kernel = numba.njit(nogil=True, cache=True, fastmath={"contract", "reassoc", "nsz", "arcp"})
+# Sums may be reordered for vector units; NaN and infinity keep their meaning.
+kernel = partial(compiled, fastmath={"contract", "reassoc", "nsz", "arcp"})
 
 _STEPS = 8192  # of the table of cube roots
 _BRIGHTEST = 1.02  # where that table ends; rounding lifts white a little above 1
