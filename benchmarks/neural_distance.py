@@ -1,8 +1,8 @@
 """Error of learned sequence vectors on real reads: every encoder in every geometry.
 
 ``python benchmarks/neural_distance.py --encoders linear mlp --seeds 0 1 2`` writes a table to
-``results/neural_distance.md``. Reads are those of ``../shared/data/v4_reads``; of each seed's random
-order 6,100 are trained on, 700 decide on the epoch and 1,500 are tested.
+``results/neural_distance.md``. Reads are those of ``../shared/data/v4_reads``; of each seed's
+random order 6,100 are trained on, 700 decide on the epoch and 1,500 are tested.
 """
 
 from __future__ import annotations
@@ -12,15 +12,15 @@ import time
 from pathlib import Path
 
 import numpy as np
-from reporting import report, versions
 
-from kinlens.embed.kmer import KmerVectors
+from kinlens.embed.kmer import KmerCounts
 from kinlens.embed.neural import DEFAULT_PLAN, NeuralDistanceEmbedder, percent_rmse
 from kinlens.geometry.edit import edit_distances
 from kinlens.io.fasta import read_fasta
 from kinlens.learn.encoders import ENCODERS
 from kinlens.learn.spaces import SPACES
 from kinlens.optional import need
+from reporting import report, versions
 
 READS = Path(__file__).parents[2] / "shared" / "data" / "v4_reads" / "sequences.fasta"
 PARTS = (6100, 700, 1500)
@@ -80,9 +80,8 @@ def baselines(train: list[bytes], test: list[bytes]) -> list[tuple[str, np.ndarr
 
 
 def kmer_cosine(reads: list[bytes]) -> np.ndarray:
-    """Return one minus the cosine of 5-mer counts."""
-    counts = np.asarray(KmerVectors(k=5).fit_transform(reads), dtype=np.float64)
-    counts /= np.linalg.norm(counts, axis=1, keepdims=True)
+    """Return one minus the cosine of 5-mer counts, which come with length 1."""
+    counts = np.asarray(KmerCounts(5).fit_transform(reads), dtype=np.float64)
     return 1.0 - counts @ counts.T
 
 
@@ -112,8 +111,8 @@ def write(
         columns=("model", "training, CPU s", "validation %RMSE", "test %RMSE", "by seed"),
         rows=rows,
         notes=(
-            f"{PARTS[0]:,} reads of 152 letters train, {PARTS[1]} validate, {PARTS[2]:,} test, in a "
-            f"random split for each of the seeds {', '.join(map(str, done))}; %RMSE over all "
+            f"{PARTS[0]:,} reads of 152 letters train, {PARTS[1]} validate, {PARTS[2]:,} test, in "
+            f"a random split for each of the seeds {', '.join(map(str, done))}; %RMSE over all "
             f"{PARTS[2] * (PARTS[2] - 1) // 2:,} pairs of tested reads, in percent of the length. "
             f"{options.epochs} epochs, one thread, CPU seconds of the whole `fit`, labels and "
             f"validation included. {versions('torch', 'lightning')}."

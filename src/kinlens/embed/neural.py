@@ -50,7 +50,7 @@ _FEWEST_TO_SPLIT = 20
 _ENCODE_LETTERS = 2**19
 
 
-class NeuralDistanceEmbedder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
+class NeuralDistanceEmbedder(TransformerMixin, BaseEstimator):
     r"""Embeds sequences so that distances between vectors predict distances between sequences.
 
     Every batch is encoded once and the distances of all its pairs are regressed at the same time;
@@ -167,7 +167,8 @@ class NeuralDistanceEmbedder(TransformerMixin, BaseEstimator):  # type: ignore[m
             )
         self.alphabet_ = train.packed.letters
         self.length_ = int(lengths.max())
-        self.unit_ = float(lengths.mean() if distances is None else train.distances.max()) or 1.0
+        given = train.distances
+        self.unit_ = float(lengths.mean() if given is None else given.max()) or 1.0
         network = self._network()
         batches = PairBatches(
             train,
@@ -395,7 +396,7 @@ def _damaged(folder: Path, why: object) -> InputError:
     )
 
 
-class _EncoderInSpace(torch.nn.Module):  # type: ignore[misc,name-defined]
+class _EncoderInSpace(torch.nn.Module):  # type: ignore[name-defined]
     def __init__(self, encoder: Any, space: Any) -> None:
         super().__init__()
         self.encoder = encoder
@@ -429,6 +430,6 @@ def _rmse(network: Any, batches: list[tuple[Any, Any, Any]]) -> float:
         pairs = len(batch[0]) * (len(batch[0]) - 1)
         if pairs:
             moved = tuple(part.to(place) for part in batch)
-            total += float(_mean_squared_error(network, moved)) * pairs  # type: ignore[arg-type]
+            total += float(_mean_squared_error(network, moved)) * pairs
             count += pairs
     return float(np.sqrt(total / max(count, 1)))

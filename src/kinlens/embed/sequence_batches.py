@@ -130,7 +130,7 @@ def recombined(sequences: list[bytes], share: float, generator: np.random.Genera
 
     Examples
     --------
-    >>> recombined([b"AAAA", b"CCCC"], 0.5, np.random.default_rng(5))
+    >>> recombined([b"AAAA", b"CCCC"], 0.5, np.random.default_rng(4))
     [b'AACC', b'CCCC']
     """
     count = round(share * len(sequences))

@@ -60,14 +60,18 @@ class Whitening:
             )
         return np.asarray(values)
 
-    def root(self, values: FloatArray, signal: float) -> FloatArray:
+    def rotate(self, values: FloatArray) -> FloatArray:
+        """Return traits (n, p) on the axes of the decomposition, for the methods below."""
+        return np.asarray(self.rotation @ values)
+
+    def root(self, rotated: FloatArray, signal: float) -> FloatArray:
         """Return the estimate of the root, shape (p,), by generalised least squares."""
         weights = self.ones / self.variances(signal)
-        return np.asarray(weights @ (self.rotation @ values) / (weights @ self.ones))
+        return np.asarray(weights @ rotated / (weights @ self.ones))
 
-    def residuals(self, values: FloatArray, signal: float) -> FloatArray:
+    def residuals(self, rotated: FloatArray, signal: float) -> FloatArray:
         """Return what is left after the root, whitened: (n, p) whose square has n - 1 degrees."""
-        centred = self.rotation @ (values - self.root(values, signal))
+        centred = rotated - self.ones[:, None] * self.root(rotated, signal)
         return np.asarray(centred / np.sqrt(self.variances(signal))[:, None])
 
     def log_determinant(self, signal: float) -> float:

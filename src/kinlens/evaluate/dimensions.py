@@ -77,7 +77,8 @@ def effective_dimensions(values: ArrayLike, covariance: ArrayLike | None = None)
     if covariance is None:
         whitened = table - table.mean(axis=0)
     else:
-        whitened = Whitening.of(checked_covariance(covariance, n=len(table))).residuals(table, 1.0)
+        whitening = Whitening.of(checked_covariance(covariance, n=len(table)))
+        whitened = whitening.residuals(whitening.rotate(table - table.mean(axis=0)), 1.0)
     # The smaller of the two products has the same eigenvalues.
     wide = whitened.shape[1] > whitened.shape[0]
     products = whitened @ whitened.T if wide else whitened.T @ whitened

@@ -162,8 +162,9 @@ def kmult(
     np.fill_diagonal(distances, 0.0)
     expected = (np.trace(shared) - n / inverse.sum()) / (n - 1)
 
-    residuals = whitening.residuals(table, 1.0)
-    observed = float(((table - whitening.root(table, 1.0)) ** 2).sum() / (residuals**2).sum())
+    rotated = whitening.rotate(centred)
+    residuals = whitening.residuals(rotated, 1.0)
+    observed = float(((centred - whitening.root(rotated, 1.0)) ** 2).sum() / (residuals**2).sum())
     sums = permuted_sums(distances, np.stack([about_root, whitened]), scheme, permutations, rng)
     return null_test(
         "Kmult",
@@ -276,8 +277,11 @@ def pagel_lambda(values: ArrayLike, covariance: ArrayLike, *, rates: Rates = "fu
             f"a full rate matrix of {p:,} traits cannot be estimated from {n:,} species",
             remedy="Use rates='isotropic', or fewer principal components.",
         )
-    profile = _Profile(Whitening.of(shared), table - table.mean(axis=0), rates)
-    profile.check()
+    centred = table - table.mean(axis=0)
+    if rates == "full":
+        _refuse_repetition(centred)
+    whitening = Whitening.of(shared)
+    profile = _Profile(whitening, whitening.rotate(centred), rates)
     upper = _upper_bound(shared)
     value, best = _maximise(profile, upper)
     weight = profile.evidence(value)
@@ -305,12 +309,12 @@ class _Profile:
     """The log-likelihood of lambda with root and rates at their best."""
 
     whitening: Whitening
-    values: FloatArray
+    rotated: FloatArray
     rates: Rates
 
     def __call__(self, signal: float) -> float:
-        n, p = self.values.shape
-        residuals = self.whitening.residuals(self.values, signal)
+        n, p = self.rotated.shape
+        residuals = self.whitening.residuals(self.rotated, signal)
         if self.rates == "full":
             log_rates = float(np.linalg.slogdet(residuals.T @ residuals / n)[1])
         else:
@@ -319,25 +323,12 @@ class _Profile:
         constant = n * p * (math.log(2 * math.pi) + 1)
         return float(-0.5 * (constant + n * log_rates + determinant))
 
-    def check(self) -> None:
-        """Refuse traits that a full rate matrix cannot hold."""
-        if self.rates == "isotropic":
-            return
-        # Units must not decide whether a trait counts as a repetition of others.
-        lengths = np.linalg.norm(self.values, axis=0)
-        spread = np.linalg.svd(self.values / np.maximum(lengths, 1e-300), compute_uv=False)
-        if spread[-1] <= 1e-10 * spread[0]:
-            raise InputError(
-                "traits that are constant or follow from each other have no full rate matrix",
-                remedy="Use rates='isotropic', or leave out the traits that repeat others.",
-            )
-
     def evidence(self, signal: float) -> float:
         """Return by how much differences of the likelihood must be scaled to be one's."""
-        n, p = self.values.shape
+        n, p = self.rotated.shape
         if self.rates == "full" or p == 1:
             return 1.0
-        residuals = self.whitening.residuals(self.values, signal)
+        residuals = self.whitening.residuals(self.rotated, signal)
         # The spectrum is the same either way round; the smaller product is cheaper.
         products = residuals.T @ residuals if p < n else residuals @ residuals.T
         products /= n - 1
@@ -345,6 +336,18 @@ class _Profile:
             float(np.trace(products)), float((products**2).sum()), n - 1
         )
         return float(min(dimensions, p) / p)
+
+
+def _refuse_repetition(values: FloatArray) -> None:
+    """Refuse traits that a full rate matrix cannot hold."""
+    # Units must not decide whether a trait counts as a repetition of others.
+    lengths = np.linalg.norm(values, axis=0)
+    spread = np.linalg.svd(values / np.maximum(lengths, 1e-300), compute_uv=False)
+    if spread[-1] <= 1e-10 * spread[0]:
+        raise InputError(
+            "traits that are constant or follow from each other have no full rate matrix",
+            remedy="Use rates='isotropic', or leave out the traits that repeat others.",
+        )
 
 
 def _upper_bound(covariance: FloatArray) -> float:

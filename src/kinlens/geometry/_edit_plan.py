@@ -170,7 +170,7 @@ class Piece:
         # In strips, so that neither rows nor columns, and their lengths, vary much in a vector.
         for start in range(self.targets.start, self.targets.stop, _STRIP):
             columns = np.arange(start, min(start + _STRIP, self.targets.stop))
-            rows = all_rows[: columns[-1] - all_rows[0]] if self.is_triangle else all_rows
+            rows = all_rows[all_rows < columns[-1]] if self.is_triangle else all_rows
             first.append(np.repeat(rows, len(columns)))
             second.append(np.tile(columns, len(rows)))
         rows, columns = np.concatenate(first), np.concatenate(second)

@@ -19,8 +19,11 @@ __all__ = ["ENCODERS", "build_encoder"]
 
 Tensor = Any
 
+# Up to so many tokens, a band of the whole square is compared faster than windows.
+_FEW_TOKENS = 128
 
-class LinearEncoder(nn.Module):  # type: ignore[misc,name-defined]
+
+class LinearEncoder(nn.Module):  # type: ignore[name-defined]
     """One weight for each letter at each position; sequences are cut or padded to `length`."""
 
     def __init__(self, *, letters: int, length: int, dimensions: int, **_shape: Any) -> None:
@@ -34,7 +37,7 @@ class LinearEncoder(nn.Module):  # type: ignore[misc,name-defined]
         return self.out(_fixed_length(letters, self.length).flatten(1))
 
 
-class MLPEncoder(nn.Module):  # type: ignore[misc,name-defined]
+class MLPEncoder(nn.Module):  # type: ignore[name-defined]
     """Fully connected layers on the one-hot letters, cut or padded to `length`."""
 
     def __init__(
@@ -63,7 +66,7 @@ class MLPEncoder(nn.Module):  # type: ignore[misc,name-defined]
         return self.net(_fixed_length(letters, self.length).flatten(1))
 
 
-class ConvolutionEncoder(nn.Module):  # type: ignore[misc,name-defined]
+class ConvolutionEncoder(nn.Module):  # type: ignore[name-defined]
     """Convolutions, each followed by pooling over two positions, then as many bins as fit.
 
     The last feature map is averaged into `bins` stretches of the sequence, so that any length is
@@ -109,7 +112,7 @@ class ConvolutionEncoder(nn.Module):  # type: ignore[misc,name-defined]
         return self.out(self.dropout(_binned(features, present, self.bins)).flatten(1))
 
 
-class RecurrentEncoder(nn.Module):  # type: ignore[misc,name-defined]
+class RecurrentEncoder(nn.Module):  # type: ignore[name-defined]
     """A bidirectional GRU over stretches of letters; its states are averaged into bins."""
 
     def __init__(
@@ -159,7 +162,7 @@ class RecurrentEncoder(nn.Module):  # type: ignore[misc,name-defined]
         return states
 
 
-class TransformerEncoder(nn.Module):  # type: ignore[misc,name-defined]
+class TransformerEncoder(nn.Module):  # type: ignore[name-defined]
     """Self-attention over stretches of letters, to all others or to near ones only."""
 
     def __init__(
@@ -205,7 +208,7 @@ class LocalTransformerEncoder(TransformerEncoder):
         super().__init__(**{"window": 4} | shape)
 
 
-class _AttentionLayer(nn.Module):  # type: ignore[misc,name-defined]
+class _AttentionLayer(nn.Module):  # type: ignore[name-defined]
     """Attention, then two dense layers, each added to what it read (Vaswani et al. 2017)."""
 
     def __init__(self, hidden: int, heads: int, window: int | None, dropout: float) -> None:
@@ -236,14 +239,31 @@ class _AttentionLayer(nn.Module):  # type: ignore[misc,name-defined]
         return features + self.dropout(self.dense(features))
 
     def _attend_near(self, query: Tensor, key: Tensor, value: Tensor, present: Tensor) -> Tensor:
-        reach = min(self.window or 0, query.shape[2] - 1)
-        near_key, near_value = _neighbours(key, reach), _neighbours(value, reach)
-        near = nn.functional.pad(present, (reach, reach)).unfold(1, 2 * reach + 1, 1)  # (B, T, W)
-        # A token always sees itself: one that sees nothing would be 0/0.
-        near = near | (torch.arange(2 * reach + 1, device=near.device) == reach)
-        scores = torch.einsum("bhtd,bhtdw->bhtw", query, near_key) / query.shape[-1] ** 0.5
-        weights = scores.masked_fill(~near[:, None], -math.inf).softmax(-1)
-        return torch.einsum("bhtw,bhtdw->bhtd", weights, near_value)
+        attend = _attend_in_band if query.shape[2] <= _FEW_TOKENS else _attend_to_neighbours
+        return attend(query, key, value, present, min(self.window or 0, query.shape[2] - 1))
+
+
+def _attend_in_band(
+    query: Tensor, key: Tensor, value: Tensor, present: Tensor, reach: int
+) -> Tensor:
+    """Compare all with all and pass over the far ones: quick where there are few tokens."""
+    place = torch.arange(query.shape[2], device=query.device)
+    gap = (place[:, None] - place[None, :]).abs()
+    # A token always sees itself: one that sees nothing would be 0/0.
+    seen = ((gap <= reach) & present[:, None, :]) | (gap == 0)  # (B, T, T)
+    return nn.functional.scaled_dot_product_attention(query, key, value, attn_mask=seen[:, None])
+
+
+def _attend_to_neighbours(
+    query: Tensor, key: Tensor, value: Tensor, present: Tensor, reach: int
+) -> Tensor:
+    """Compare with the neighbours alone: work and memory grow with the length only."""
+    near_key, near_value = _neighbours(key, reach), _neighbours(value, reach)
+    near = nn.functional.pad(present, (reach, reach)).unfold(1, 2 * reach + 1, 1)  # (B, T, W)
+    near = near | (torch.arange(2 * reach + 1, device=near.device) == reach)
+    scores = torch.einsum("bhtd,bhtdw->bhtw", query, near_key) / query.shape[-1] ** 0.5
+    weights = scores.masked_fill(~near[:, None], -math.inf).softmax(-1)
+    return torch.einsum("bhtw,bhtdw->bhtd", weights, near_value)
 
 
 def _attend_to_all(query: Tensor, key: Tensor, value: Tensor, present: Tensor) -> Tensor:

@@ -25,7 +25,7 @@ _BETAS = (0.9, 0.999)
 _EPSILON = 1e-8
 
 
-class Muon(torch.optim.Optimizer):  # type: ignore[misc,name-defined]
+class Muon(torch.optim.Optimizer):  # type: ignore[name-defined]
     r"""Momentum whose matrices are made orthogonal before each step.
 
     For a weight with two or more axes, seen as a matrix of shape (outputs, inputs), the step is

@@ -26,7 +26,7 @@ _LARGEST_RADIUS = 0.999
 _LARGEST_LOG = 10.0
 
 
-class Space(nn.Module):  # type: ignore[misc,name-defined]
+class Space(nn.Module):  # type: ignore[name-defined]
     """Base of the spaces: a learned, positive scale."""
 
     starts_from_data = True

@@ -21,7 +21,7 @@ from scipy.linalg import eigh
 from kinlens.errors import UsageError
 from kinlens.evaluate.splits import Split
 from kinlens.models.kinship_profiles import Profiles
-from kinlens.typing import FloatArray, IntArray
+from kinlens.typing import AnyArray, Float32Array, FloatArray, IntArray
 
 __all__ = [
     "ALPHAS",
@@ -124,7 +124,7 @@ def smoother_weights(kernel: FloatArray, cross: FloatArray, alphas: Sequence[flo
     return np.asarray(weights)
 
 
-def places_apart(weights: FloatArray, squares: FloatArray) -> FloatArray:
+def places_apart(weights: AnyArray, squares: AnyArray) -> FloatArray:
     """Return Euclidean distances between places given as weights over training species.
 
     Parameters
@@ -143,7 +143,7 @@ def places_apart(weights: FloatArray, squares: FloatArray) -> FloatArray:
     products = weights @ squares @ np.swapaxes(weights, -1, -2)
     own = np.diagonal(products, axis1=-2, axis2=-1)
     apart = products - (own[..., :, None] + own[..., None, :]) / 2
-    return np.sqrt(np.maximum(apart, 0.0))
+    return np.asarray(np.sqrt(np.maximum(apart, 0.0)))
 
 
 def places_to_training(weights: FloatArray, squares: FloatArray) -> FloatArray:
@@ -191,7 +191,8 @@ class NestedSmoothers:
     alphas, powers : tuple of float
     weights : array of float, shape (n_kernels * n_alphas, n_test, n_train)
     inner : tuple of (train, test, weights)
-        The same for folds of the training species.
+        The same for folds of the training species, in single precision: they only choose, and
+        that as often as there are shuffled trees.
     """
 
     train: IntArray
@@ -200,7 +201,7 @@ class NestedSmoothers:
     alphas: tuple[float, ...]
     powers: tuple[float, ...]
     weights: FloatArray
-    inner: tuple[tuple[IntArray, IntArray, FloatArray], ...]
+    inner: tuple[tuple[IntArray, IntArray, Float32Array], ...]
 
     @classmethod
     def build(
@@ -243,7 +244,7 @@ class NestedSmoothers:
         for fold in inner:
             rows, new = train[fold.train], train[fold.test]
             if len(new) >= 3 and len(rows) >= 2:
-                folds.append((rows, new, weights(rows, new)))
+                folds.append((rows, new, weights(rows, new).astype(np.float32)))
         return cls(
             train,
             test,
@@ -265,8 +266,9 @@ class NestedSmoothers:
         Correlations that are not defined count as 0.
         """
         found = np.zeros((len(self.inner), len(self.candidates)))
+        single = distances.astype(np.float32)
         for row, (rows, new, weights) in zip(found, self.inner, strict=True):
-            apart = places_apart(weights, distances[np.ix_(rows, rows)])
+            apart = places_apart(weights, single[np.ix_(rows, rows)])
             one, other = np.triu_indices(len(new), 1)
             truth = distances[np.ix_(new, new)][one, other]
             pairs = apart[:, one, other]

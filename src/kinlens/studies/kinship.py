@@ -54,7 +54,7 @@ class KinshipConfig(Config):
     folds: int = Field(default=5, ge=2, le=50, description="Folds of species and of clades.")
     permutations: int = Field(default=9_999, ge=99, description="Permutations of Mantel tests.")
     shuffles: int = Field(
-        default=199, ge=19, description="Shuffled trees on which all learning is repeated."
+        default=99, ge=19, description="Shuffled trees on which all learning is repeated."
     )
     replicates: int = Field(default=1000, ge=100, description="Bootstrap replicates of clades.")
     worlds: int = Field(

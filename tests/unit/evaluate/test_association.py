@@ -147,10 +147,10 @@ def test_permanova_is_scikit_bios(rng: np.random.Generator) -> None:
     square = distances(
         rng.standard_normal((14, 3)) + 0.7 * np.repeat([0, 1, 2], [3, 5, 6])[:, None]
     )
-    ours = permanova(square, groups, permutations=999, rng=rng)
-    theirs = skbio_permanova(DistanceMatrix(square), groups, permutations=999, seed=1)
+    ours = permanova(square, groups, permutations=1999, rng=rng)
+    theirs = skbio_permanova(DistanceMatrix(square), groups, permutations=99, seed=1)
     assert ours.test.statistic == pytest.approx(theirs["test statistic"], rel=1e-12)
-    assert abs(ours.test.p_value - theirs["p-value"]) < 0.03
+    assert abs(ours.test.p_value - theirs["p-value"]) < 4 * np.sqrt(0.25 / 99)
     assert ours.n_groups == 3
 
 

@@ -21,7 +21,7 @@ def encoder(name, *, length=LENGTH, **settings):
 
 
 def batch(lengths, *, padded_to=None, seed=0):
-    longest = padded_to or max(max(lengths), 1)
+    longest = padded_to or max(*lengths, 1)
     letters = torch.zeros(len(lengths), longest, 4)
     mask = torch.zeros(len(lengths), longest, dtype=torch.bool)
     for row, length in enumerate(lengths):
@@ -113,6 +113,15 @@ def test_a_window_limits_what_a_token_sees():
     with torch.no_grad():
         moved = (near(changed, present) - near(features, present)).abs().amax(-1)[0] > 1e-6
     assert moved.tolist() == [False] * 8 + [True] * 2
+
+
+def test_many_tokens_and_few_are_attended_to_alike(monkeypatch):
+    network = encoder("local_transformer", window=2, stride=1)
+    letters, mask = batch([64, 40, 0, 9])
+    with torch.no_grad():
+        in_a_band = network(letters, mask)
+        monkeypatch.setattr("kinlens.learn.encoders._FEW_TOKENS", 0)
+        torch.testing.assert_close(network(letters, mask), in_a_band, rtol=1e-4, atol=1e-5)
 
 
 def test_a_window_over_everything_equals_global_attention():

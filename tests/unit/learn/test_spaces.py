@@ -40,12 +40,12 @@ def test_flat_spaces_give_known_values():
     a, b = torch.tensor([[0.0, 0.0]]), torch.tensor([[3.0, 4.0]])
     expected = {"euclidean": 5.0, "squared": 25.0, "manhattan": 7.0}
     for name, value in expected.items():
-        assert float(build_space(name).between(a, b)) == pytest.approx(value, rel=1e-5)
+        assert build_space(name).between(a, b).item() == pytest.approx(value, rel=1e-5)
     cosine = build_space("cosine")
     right_angle = cosine.between(
         cosine.points(torch.tensor([[0.0, 2.0]])), cosine.points(torch.tensor([[3.0, 0.0]]))
     )
-    assert float(right_angle) == pytest.approx(1.0)
+    assert right_angle.item() == pytest.approx(1.0)
 
 
 @pytest.mark.parametrize("name", SPACES)
@@ -101,12 +101,12 @@ def test_only_the_poincare_ball_can_reach_its_border():
 
 def test_the_radius_of_the_sphere_stays_between_zero_and_one():
     space = HyperbolicSphere(radius=0.5)
-    assert float(space.radius) == pytest.approx(0.5, abs=1e-3)
+    assert space.radius.item() == pytest.approx(0.5, abs=1e-3)
     for value in (-1e3, 1e3):
         space.raw_radius.data.fill_(value)
         points = space.points(raw())
         found = space.between(points, points)
-        assert 0.0 <= float(space.radius) < 1.0
+        assert 0.0 <= space.radius.item() < 1.0
         assert torch.isfinite(found).all()
 
 
@@ -123,3 +123,21 @@ def test_rectangular_blocks_equal_the_whole():
 def test_unknown_names_are_refused_with_the_nearest():
     with pytest.raises(UsageError, match="hyperbolic"):
         build_space("hyperbolc")
+
+
+@pytest.mark.parametrize("name", ["euclidean", "squared", "manhattan", "cosine"])
+def test_flat_spaces_start_at_the_mean_of_the_data(name):
+    space = build_space(name)
+    points = space.points(raw(scale=30.0))
+    wanted = torch.full((12, 12), 0.4)
+    space.start(points, wanted)
+    assert float(space.between(points, points).mean().detach()) == pytest.approx(0.4, rel=1e-3)
+    before = space.log_scale.detach().clone()
+    space.start(points, torch.zeros(12, 12))
+    torch.testing.assert_close(space.log_scale.detach(), before)
+
+
+def test_all_points_alike_start_without_infinite_scales():
+    space = build_space("manhattan")
+    space.start(torch.zeros(3, 2), torch.ones(3, 3))
+    assert math.isfinite(float(space.scale.detach()))
