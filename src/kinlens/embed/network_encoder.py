@@ -151,7 +151,7 @@ class NetworkEncoder:
 
 
 def best_precision(device: torch.device) -> Precision:
-    """Return bfloat16 where the device multiplies it in hardware, which is 1.5 to 3 times as fast."""
+    """Return bfloat16 where the device multiplies it in hardware, 1.5 to 3 times as fast."""
     torch = need("torch")
     if device.type == "cuda":
         return "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float32"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 from typing import Any, Literal
 
 from numba.core import codegen as _codegen
@@ -35,9 +36,11 @@ def available_instruction_sets() -> tuple[InstructionSet, ...]:
         present.append("avx512")
     if "+avx2" in features:
         present.append("avx2")
-    if "+sse2" in features:
+    # All 64-bit processors of these makes have them, and some do not say so.
+    machine = platform.machine().lower()
+    if machine in ("x86_64", "amd64"):
         present.append("sse2")
-    if "+neon" in features:
+    if machine in ("aarch64", "arm64"):
         present.append("neon")
     return (*present, "plain")
 
