@@ -30,7 +30,8 @@ from kinlens.embed.network_encoder import NetworkEncoder
 from kinlens.optional import need
 from kinlens.parallel import Resources
 from kinlens.rng import RandomStreams
-from kinlens.simulate.world import WorldConfig, simulate_world
+from kinlens.simulate.world import simulate_world
+from kinlens.simulate.world_config import WorldConfig
 from kinlens.typing import AnyArray, Float32Array
 from reporting import report, versions
 

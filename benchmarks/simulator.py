@@ -18,7 +18,8 @@ import numpy as np
 from kinlens.parallel import Resources
 from kinlens.rng import RandomStreams
 from kinlens.simulate.reads import simulate_reads
-from kinlens.simulate.world import WorldConfig, simulate_world
+from kinlens.simulate.world import simulate_world
+from kinlens.simulate.world_config import WorldConfig
 from kinlens.studies.simulation import write_world
 from reporting import report, versions
 

@@ -10,7 +10,8 @@ from PIL import Image
 from kinlens.rng import RandomStreams
 from kinlens.simulate.photograph import Scene, photograph
 from kinlens.simulate.shells import TRAITS, shell_of
-from kinlens.simulate.world import WorldConfig, simulate_world
+from kinlens.simulate.world import simulate_world
+from kinlens.simulate.world_config import WorldConfig
 
 config = WorldConfig(species=40, images=40, disparity=1.3, causal_genes=0)
 world = simulate_world(config, RandomStreams(3))

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from rapidfuzz import process
 from rapidfuzz.distance import Levenshtein
 
-from kinlens.geometry._bitsliced import NO_CUTOFF
-from kinlens.geometry._edit_plan import fill_matrix, fill_pairs
+from kinlens.geometry.bitsliced import NO_CUTOFF
 from kinlens.geometry.edit import edit_distances, paired_edit_distances
 from kinlens.geometry.edit_disk import edit_distances_to_disk
+from kinlens.geometry.edit_plan import fill_matrix, fill_pairs
 from kinlens.geometry.instruction_sets import vector_width
 from kinlens.geometry.packing import pack_sequences
 from kinlens.typing import UInt16Array

@@ -44,7 +44,8 @@ def simulate(
     from kinlens.config import build_config, read_toml
     from kinlens.parallel import Resources
     from kinlens.rng import RandomStreams
-    from kinlens.simulate.world import WorldConfig, simulate_world
+    from kinlens.simulate.world import simulate_world
+    from kinlens.simulate.world_config import WorldConfig
     from kinlens.studies.simulation import write_world
 
     world_config = build_config(

@@ -19,7 +19,8 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from kinlens.embed.encoders import ImageEncoder
-from kinlens.io.images import ImageError, read_channels, read_image, resize_to_square
+from kinlens.io.images import read_channels, read_image, resize_to_square
+from kinlens.io.sniffing import ImageError
 from kinlens.parallel import Resources, map_blocks
 from kinlens.progress import Task
 from kinlens.typing import AnyArray, Float32Array

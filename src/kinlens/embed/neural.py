@@ -2,6 +2,9 @@
 
 The estimator here joins an encoder, a space and a target; training itself is in `learn`, exact
 distances are in `geometry.edit`.
+
+In all of these, `folder` is the folder of a saved model and `device` is ``auto``, ``cpu`` or
+``cuda``.
 """
 
 from __future__ import annotations
@@ -29,7 +32,7 @@ from kinlens.typing import AnyArray, Float32Array
 
 torch = need("torch")
 
-__all__ = ["DEFAULT_PLAN", "NeuralDistanceEmbedder", "percent_rmse"]
+__all__ = ["NeuralDistanceEmbedder", "percent_rmse"]
 
 DEFAULT_PLAN = FitPlan(
     epochs=150,

@@ -2,6 +2,8 @@
 
 Labels are computed for each batch as it comes, so memory does not grow with the square of the
 number of sequences. What learns from the batches is in `neural`.
+
+Everywhere, `alphabet` holds the letters that have a place of their own.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ Bit-slicing turns a table of numbers on its side: plane ``b`` holds bit ``b`` of
 numbers, one *lane* each, so that one logical instruction computes one bit for all lanes. numba has
 no vector types and does not vectorise these loops by itself (it cannot rule out that the arrays
 overlap), so they are emitted through its IR builder. Which sequences they run over is decided in
-`_bitsliced`.
+`bitsliced`.
 
 Every function takes `width` first, a tuple of zeros of which only the length counts: the number of
 64-bit words in a vector. A tuple's length is part of its type, so one source gives machine code for

@@ -2,7 +2,7 @@
 
 The distance is the least number of letters to insert, delete or exchange that turns one sequence
 into the other. Letters are bytes and are compared as they are: nothing is upper-cased, and gaps and
-ambiguity codes equal themselves alone. The kernel is in `_bitsliced`; it works on hundreds of pairs
+ambiguity codes equal themselves alone. The kernel is in `bitsliced`; it works on hundreds of pairs
 at once, so where there are too few for it to pay, rapidfuzz is called instead. Both are exact.
 """
 
@@ -17,8 +17,8 @@ from rapidfuzz import process
 from rapidfuzz.distance import Levenshtein
 
 from kinlens.errors import UsageError
-from kinlens.geometry._bitsliced import NO_CUTOFF
-from kinlens.geometry._edit_plan import fill_matrix, fill_pairs
+from kinlens.geometry.bitsliced import NO_CUTOFF
+from kinlens.geometry.edit_plan import fill_matrix, fill_pairs
 from kinlens.geometry.instruction_sets import InstructionSet, vector_width
 from kinlens.geometry.packing import PackedSequences, as_bytes, pack_sequences
 from kinlens.typing import UInt16Array

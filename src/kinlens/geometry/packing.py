@@ -1,7 +1,7 @@
 """Sequences laid out in memory for the bit-sliced edit distance.
 
 `PackedSequences` is made once and cheap to take subsets of, which is what a training loop needs.
-The distances themselves are in `edit`; the kernel that reads this layout is in `_bitsliced`.
+The distances themselves are in `edit`; the kernel that reads this layout is in `bitsliced`.
 """
 
 from __future__ import annotations

@@ -4,6 +4,8 @@ All of it rests on one fact of preorder: the common ancestor of two tips is the 
 ancestors that neighbouring tips between them share, so that a row of the matrix is a running
 minimum. Nothing here recurses or needs more memory than the rows asked for. Coordinates are in
 `geometry.ordination`, trees from distances in `geometry.neighbour_joining`.
+
+Everywhere, `tree` is the tree whose tips are compared, in its own unit of branch length.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""How much two trees differ in shape alone, without a look at branch lengths or the root."""
+"""How much two trees differ in shape alone, without a look at branch lengths or the root.
+
+Everywhere, `first` and `second` are two trees with the same tips.
+"""
 
 from __future__ import annotations
 

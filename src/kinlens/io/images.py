@@ -25,8 +25,6 @@ __all__ = [
     "MOST_PIXELS",
     "SUFFIXES",
     "Depth",
-    "ImageError",
-    "Note",
     "Picture",
     "read_channels",
     "read_image",

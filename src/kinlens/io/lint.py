@@ -13,7 +13,8 @@ import numpy as np
 
 from kinlens.atomic import write_frame
 from kinlens.io.duplicates import DuplicateGroup, Fingerprint, find_duplicates, fingerprint
-from kinlens.io.images import ImageError, read_channels, read_image
+from kinlens.io.images import read_channels, read_image
+from kinlens.io.sniffing import ImageError
 from kinlens.parallel import Resources, map_blocks
 from kinlens.records.collection import Collection, Problem
 from kinlens.records.specimens import SpecimenTable

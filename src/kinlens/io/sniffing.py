@@ -2,6 +2,9 @@
 
 Tells formats by content, impostors that carry an image's name, bombs and cut-off files, and words
 what is wrong. Decoding itself is in `decoding`.
+
+Everywhere, `data` are the bytes of a file, `kind` is the format that they begin as, `width` and
+`height` are in pixels, and `error` is what a decoder raised.
 """
 
 from __future__ import annotations

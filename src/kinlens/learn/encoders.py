@@ -2,6 +2,13 @@
 
 Every encoder takes ``(letters, mask)`` and returns one vector a sequence; in which space these
 vectors live, and what they are trained for, is decided by others (`spaces`, `losses`).
+
+Everywhere, `letters` is the size of the alphabet, `length` the longest training sequence and
+`dimensions` the length of the vectors; `hidden` is the width of inner layers, `layers` their
+number, `kernel` the letters that a convolution sees, `heads` the parts of attention, `stride` the
+letters that make one token, `window` how many tokens away attention looks, and `dropout` the
+share of features switched off in training. `_shape` swallows what a simpler encoder has no use
+for.
 """
 
 from __future__ import annotations
@@ -15,7 +22,16 @@ from kinlens.optional import need
 torch = need("torch")
 nn = torch.nn
 
-__all__ = ["ENCODERS", "build_encoder"]
+__all__ = [
+    "ENCODERS",
+    "ConvolutionEncoder",
+    "LinearEncoder",
+    "LocalTransformerEncoder",
+    "MLPEncoder",
+    "RecurrentEncoder",
+    "TransformerEncoder",
+    "build_encoder",
+]
 
 Tensor = Any
 

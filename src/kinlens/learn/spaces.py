@@ -2,6 +2,9 @@ r"""Spaces in which an encoder's vectors live, each with its distance.
 
 A space turns raw network outputs into points, and points into distances with a learned scale. All
 are safe in float32: no distance has an unbounded gradient and none can become NaN.
+
+Everywhere, `first` and `second` are points, shapes (A, D) and (B, D), and `scale` is what
+multiplies distances at the start.
 """
 
 from __future__ import annotations
@@ -15,7 +18,17 @@ from kinlens.optional import need
 torch = need("torch")
 nn = torch.nn
 
-__all__ = ["SPACES", "build_space"]
+__all__ = [
+    "SPACES",
+    "Cosine",
+    "Euclidean",
+    "HyperbolicSphere",
+    "Manhattan",
+    "PoincareBall",
+    "Space",
+    "SquaredEuclidean",
+    "build_space",
+]
 
 Tensor = Any
 

@@ -3,6 +3,11 @@
 The estimator, its default engine (kernel ridge) and how it learns to say how sure it is. Weights
 of the ridge are in `kinship_ridge`, the published network in `kinship_attention`, scaling of
 pictures in `kinship_profiles`, branches and intervals in `kinship_placement`.
+
+Shared by all engines: `pictures` are the training pictures, `distances` the true distances
+between their species, `views` and `groups` the view and species of each picture, `X` their
+vectors; `folds` are the species held out together, `n` species in `n_folds` of them, and `seed`
+draws them.
 """
 
 from __future__ import annotations
@@ -40,7 +45,15 @@ from kinlens.records.distances import DistanceMatrix
 from kinlens.records.tree import Tree
 from kinlens.typing import FloatArray, IntArray, ObjectArray
 
-__all__ = ["Engine", "KinshipEmbedder", "Pictures", "Places", "RidgeEngine", "inner_folds"]
+__all__ = [
+    "Engine",
+    "KinshipEmbedder",
+    "Pictures",
+    "Places",
+    "RidgeEngine",
+    "RidgePlaces",
+    "inner_folds",
+]
 
 # Fewer species than this cannot be held out in folds and still be learned from.
 _LEAST_FOR_FOLDS = 8

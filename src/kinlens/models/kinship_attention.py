@@ -3,6 +3,9 @@
 An engine for `kinship.KinshipEmbedder`, and the network behind it. The default engine, in closed
 form and faster, is in `kinship`; which one does better on species or clades never seen is for the
 study to say.
+
+As in all engines, `pictures` are the training pictures, `distances` the true distances between
+their species, `folds` the species held out together, and `seed` draws weights and order.
 """
 
 from __future__ import annotations

@@ -2,6 +2,9 @@
 
 What is learned here is how far estimates are off, from species that were held out; how the
 estimates are made is not known.
+
+Everywhere, `error_rate` is the share of intervals that may miss, and `groups` names what is held
+out together.
 """
 
 from __future__ import annotations

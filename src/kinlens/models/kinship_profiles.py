@@ -3,6 +3,9 @@
 Features in which pictures of one species differ a lot say little about which species it is. Their
 directions are shrunk here, before pooling, by whitening with the pooled covariance within species.
 Trees are not known here.
+
+Everywhere, `values` are vectors of pictures, `views` the view of each, `n_groups` the number of
+species; `words` and `arrays` are the two halves of a saved state.
 """
 
 from __future__ import annotations

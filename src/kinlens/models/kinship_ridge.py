@@ -5,6 +5,11 @@ species the place :math:`\sum_j w_j y_j`, with weights w that add up to 1 and do
 tree. Squared distances between such places are :math:`-\frac{1}{2}(w - v)^\top D (w - v)`, so that
 neither coordinates nor a choice of axes is needed, and the same weights serve any number of
 shuffled trees. The estimator around this is in `kinship`.
+
+Everywhere, `alpha` (or `alphas`) is the ridge penalty, `power` (or `powers`) the exponent that is
+put on distances, `kernels` are similarities of species and `name` is one's name, `choice` is the
+chosen combination, `squares` are squared distances, `weights` weigh species, and `first` and
+`second` are two sets of distances over the same pairs.
 """
 
 from __future__ import annotations

@@ -2,6 +2,9 @@
 
 Pooling only; which weights a network learns is in `kinship_attention`, and how features are scaled
 before they are pooled in `kinship_profiles`. Groups may be species or taxa of any other rank.
+
+Everywhere, `groups` numbers the species of each picture, `n_groups` counts them, and `scores` are
+the attention that pictures ask for.
 """
 
 from __future__ import annotations

@@ -2,6 +2,8 @@
 
 Here are the rules that every distance matrix keeps (square, named, finite, non-negative, zero on
 the diagonal, symmetric) and how to pick from it. Reading and writing files is in `io.distances`.
+
+Everywhere, `ids` are the names of the rows.
 """
 
 from __future__ import annotations

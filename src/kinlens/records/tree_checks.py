@@ -1,6 +1,9 @@
 """What must hold for arrays to be a tree, worded for the person whose tree it is not.
 
 `records.tree` calls these when a tree is built; the order of the nodes is found here too.
+
+Everywhere, `parent`, `length` and `names` are the arrays of a `Tree`, `tip_names` the names of
+its tips, and `where` is the file that messages name.
 """
 
 from __future__ import annotations

@@ -1,6 +1,9 @@
 """Figures of trees: with pictures at the tips, face to face, and among points in the plane.
 
 Trees and positions come in ready; nothing here is estimated.
+
+Everywhere, `name`, `title` and `caption` are those of the `FigureRecord`; `left_title` and
+`right_title` stand over the two halves, and `axis_labels` along the axes.
 """
 
 from __future__ import annotations

@@ -2,6 +2,8 @@
 
 Presence is a two-state Markov chain per gene. How traits evolve beside the genes is in
 `simulate.traits`.
+
+Everywhere, `turnover` is the mean number of gains and losses from root to tip.
 """
 
 from __future__ import annotations

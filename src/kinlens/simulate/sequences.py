@@ -3,6 +3,9 @@
 Sites are followed by identity, so that the true alignment is known at the end. The substitution
 model is in `simulate.substitution`, individuals of one species in `simulate.individuals`, reads
 for speed tests in `simulate.reads`.
+
+Everywhere, `length` is that of the sequence at the root, `substitution` is the model by which
+letters change, and `indels` the one by which they come and go.
 """
 
 from __future__ import annotations

@@ -2,6 +2,9 @@
 
 Individuals vary around their species' traits; each is photographed one or more times. The shell
 that trait values stand for is in `simulate.shells`, the picture itself in `simulate.photograph`.
+
+Everywhere, `pictures` and `specimens` are the tables that `draw_pictures` and `draw_specimens`
+make, and `size` is the side of a picture in pixels.
 """
 
 from __future__ import annotations

@@ -2,6 +2,8 @@
 
 Every process here is Gaussian and passed exactly from parent to child. Nothing here knows what a
 trait looks like; that is `simulate.shells`.
+
+Everywhere, `tree` is the tree on which traits evolve.
 """
 
 from __future__ import annotations

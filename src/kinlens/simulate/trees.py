@@ -2,6 +2,8 @@
 
 The ranks above the species are read off a tree here too. Spoiling a tree on purpose is in
 `simulate.tree_noise`.
+
+Everywhere, `n_species` is the number of tips and `height` the distance from root to tip.
 """
 
 from __future__ import annotations

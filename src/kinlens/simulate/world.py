@@ -35,7 +35,7 @@ from kinlens.simulate.trees import birth_death_tree, taxonomy_of
 from kinlens.simulate.world_config import WorldConfig
 from kinlens.typing import BoolArray
 
-__all__ = ["Truth", "World", "WorldConfig", "simulate_world"]
+__all__ = ["Truth", "World", "simulate_world"]
 
 
 @dataclass(frozen=True, eq=False)

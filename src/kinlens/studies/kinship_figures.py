@@ -1,4 +1,7 @@
-"""The figures of the study `kinship`: each takes what was found and returns one figure."""
+"""The figures of the study `kinship`: each takes what was found and returns one figure.
+
+Everywhere, `task` is what the study works on and `pictures` are small pictures by species.
+"""
 
 from __future__ import annotations
 

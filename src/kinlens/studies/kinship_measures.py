@@ -1,6 +1,11 @@
 """The numbers of the study `kinship`: correlations with intervals, ceilings and nulls, and tests.
 
 Every correlation is over pairs of species; every interval resamples whole clades.
+
+Everywhere, `task` is what the study works on, `distances` are true distances between species,
+`features` their vectors, `folds` the species held out together, `kind` is which of the two kinds
+of folds, `nested` the smoothers shared by all folds; `permutations` and `replicates` say how
+often to resample, `streams` draw, and `progress` is told.
 """
 
 from __future__ import annotations

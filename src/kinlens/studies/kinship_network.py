@@ -1,4 +1,8 @@
-"""The published network on the folds of the study `kinship`; loads torch, so imported late."""
+"""The published network on the folds of the study `kinship`; loads torch, so imported late.
+
+Everywhere, `task` is what the study works on, `n_folds` the number of folds, `streams` draw, and
+`resources` say where to compute.
+"""
 
 from __future__ import annotations
 

@@ -9,7 +9,8 @@ import pandas as pd
 
 from kinlens.embed.container import to_anndata
 from kinlens.errors import InputError
-from kinlens.io.images import ImageError, read_channels, read_image, resize_to_square
+from kinlens.io.images import read_channels, read_image, resize_to_square
+from kinlens.io.sniffing import ImageError
 from kinlens.parallel import Resources
 from kinlens.records.collection import Collection
 from kinlens.records.distances import DistanceMatrix

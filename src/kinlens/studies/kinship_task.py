@@ -1,4 +1,8 @@
-"""What the study `kinship` works on: pictures, species and their tree, joined; clades and folds."""
+"""What the study `kinship` works on: pictures, species and their tree, joined; clades and folds.
+
+Everywhere, `collection` is the dataset, `config` the settings of the study, `task` what it works
+on, `streams` draw, and `resources` say where to compute.
+"""
 
 from __future__ import annotations
 

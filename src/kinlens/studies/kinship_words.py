@@ -1,4 +1,7 @@
-"""The words of the study `kinship`: headlines for the page, a paragraph for the paper."""
+"""The words of the study `kinship`: headlines for the page, a paragraph for the paper.
+
+Everywhere, `found` is what the study found and `settings` how it was asked.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from kinlens.records.result import Headline
 from kinlens.studies.kinship import KinshipFindings
 from kinlens.studies.kinship_measures import Correlation
 
-__all__ = ["headlines_of", "methods_of", "which_to_believe"]
+__all__ = ["Settings", "headlines_of", "methods_of", "which_to_believe"]
 
 
 class Settings(Protocol):

@@ -1,4 +1,12 @@
-"""The figures of the study `taxa`: each takes what the study found and returns one figure."""
+"""The figures of the study `taxa`: each takes what the study found and returns one figure.
+
+Everywhere, `vectors` are those of pictures; `species`, `names`, `group` and `groups` the taxa of
+each picture or row; `rank` is the rank drawn and `split` what was kept on one side; `metrics` are
+rows of ``metrics.csv``, `answers` and `models` what models answered, `tables` and `report` what
+was counted; `similarity` and `order` are a square matrix and the order of its rows; `queries` and
+`neighbours` are rows of pictures; `taxonomy` orders classes; `n` counts test specimens,
+`embedder` names the encoder, `error_rate` is the error allowed, and `seed` fixes the map.
+"""
 
 from __future__ import annotations
 

@@ -2,6 +2,8 @@
 
 One hierarchical classifier answers every rank consistently; thresholds on its probabilities, set
 on specimens held out of its fitting, give the deepest safe rank and the sets of candidates.
+
+Everywhere, `task` is what the study works on and `seed` deals specimens to folds.
 """
 
 from __future__ import annotations
@@ -28,6 +30,7 @@ from kinlens.studies.taxa_task import Task
 from kinlens.typing import Float32Array, FloatArray, IntArray
 
 __all__ = [
+    "ErrorRate",
     "NamingModel",
     "fit_hierarchical",
     "fit_naming_model",

@@ -1,4 +1,7 @@
-"""The words of the study `taxa`: headlines for the page, a paragraph for the paper."""
+"""The words of the study `taxa`: headlines for the page, a paragraph for the paper.
+
+Everywhere, `rank`, `model` and `metric` name one row of ``metrics.csv``.
+"""
 
 from __future__ import annotations
 

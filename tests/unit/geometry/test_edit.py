@@ -9,9 +9,9 @@ from rapidfuzz.distance import Levenshtein
 
 from kinlens.errors import InputError, UsageError
 from kinlens.geometry import edit
-from kinlens.geometry._bitsliced import NO_CUTOFF
-from kinlens.geometry._edit_plan import fill_matrix, fill_pairs
+from kinlens.geometry.bitsliced import NO_CUTOFF
 from kinlens.geometry.edit import edit_distances, paired_edit_distances
+from kinlens.geometry.edit_plan import fill_matrix, fill_pairs
 from kinlens.geometry.instruction_sets import available_instruction_sets, vector_width
 from kinlens.geometry.packing import pack_sequences
 from kinlens.typing import UInt16Array

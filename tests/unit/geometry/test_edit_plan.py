@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from kinlens.geometry._edit_plan import Piece, plan_matrix
+from kinlens.geometry.edit_plan import Piece, plan_matrix
 
 
 def wanted(pieces: list[Piece], shape: tuple[int, int]) -> np.ndarray:

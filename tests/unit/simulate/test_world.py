@@ -10,7 +10,8 @@ from kinlens.config import build_config
 from kinlens.errors import UsageError
 from kinlens.rng import RandomStreams
 from kinlens.simulate.shells import TRAITS
-from kinlens.simulate.world import World, WorldConfig, simulate_world
+from kinlens.simulate.world import World, simulate_world
+from kinlens.simulate.world_config import WorldConfig
 from kinlens.typing import FloatArray
 
 SMALL = {"species": 16, "images": 60, "genes": 40, "sequence_length": 120, "image_size": 32}

@@ -16,7 +16,8 @@ from kinlens.io.folder import read_collection
 from kinlens.io.newick import read_newick
 from kinlens.parallel import Resources
 from kinlens.rng import RandomStreams
-from kinlens.simulate.world import World, WorldConfig, simulate_world
+from kinlens.simulate.world import World, simulate_world
+from kinlens.simulate.world_config import WorldConfig
 from kinlens.studies.simulation import write_world
 
 CONFIG = WorldConfig(species=6, images=90, genes=12, sequence_length=80, image_size=24)

@@ -1,4 +1,7 @@
-"""Building a dataset folder that appears whole or not at all; what every converter shares."""
+"""Building a dataset folder that appears whole or not at all; what every converter shares.
+
+A zipped file has a `name`, by which messages call it.
+"""
 
 from __future__ import annotations
 

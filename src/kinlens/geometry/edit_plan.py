@@ -1,7 +1,11 @@
 """How a matrix of edit distances is cut into pieces that fill the vectors, and run by threads.
 
 Sequences are taken in order of length, so that those that share a vector need little padding. The
-kernels are in `_bitsliced`; what users call is in `edit`.
+kernels are in `bitsliced`; what users call is in `edit`.
+
+Everywhere, `queries` and `targets` are packed sequences, `cutoff` the distance beyond which
+nothing has to be exact, `threads` how many work at once, and `width` the words of a vector
+register.
 """
 
 from __future__ import annotations
@@ -15,7 +19,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from kinlens.geometry._bitsliced import NO_CUTOFF, Width, lanes_distances, pairs_distances
+from kinlens.geometry.bitsliced import NO_CUTOFF, Width, lanes_distances, pairs_distances
 from kinlens.geometry.compiled import compiled
 from kinlens.geometry.packing import PackedSequences, Store, letter_bits
 from kinlens.typing import IntArray, UInt16Array

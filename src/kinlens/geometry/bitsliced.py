@@ -3,7 +3,7 @@
 Two kernels fill the lanes. `lanes_distances` compares one query after the other with a full vector
 of targets and is the faster; `pairs_distances` puts another pair in every lane and so wastes none,
 whatever is asked for. The instructions are in `_bit_planes`; which kernel takes which part of a
-matrix, and threads, are in `_edit_plan`.
+matrix, and threads, are in `edit_plan`.
 
 The sequences of a vector are aligned at their *ends* and padded in front. Padding equals padding
 and no letter, and the rim of the table rises by one a letter and by nothing along padding. Then
