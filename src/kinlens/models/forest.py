@@ -60,7 +60,7 @@ class NoiseUpsampledForest(ClassifierMixin, BaseEstimator):
         n_trees: int = 100,
         *,
         noise: float = 0.1,
-        most_rows: int = 4000,
+        most_rows: int = 2000,
         n_jobs: int | None = None,
         random_state: int | np.random.RandomState | None = None,
     ) -> None:

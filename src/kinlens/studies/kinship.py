@@ -21,6 +21,7 @@ from kinlens.evaluate.splits import Split
 from kinlens.models.kinship import inner_folds
 from kinlens.models.kinship_profiles import fit_picture_scaling
 from kinlens.models.kinship_ridge import NestedSmoothers, pair_correlation
+from kinlens.optional import need
 from kinlens.parallel import Resources
 from kinlens.records.collection import Collection
 from kinlens.records.result import StudyResult
@@ -163,7 +164,9 @@ def run(
         if model not in MODELS:
             raise UsageError(f"models: no {model!r}. {did_you_mean(model, MODELS)}")
     task = prepare(collection, config, streams, resources)
-    found = measure(task, config, streams, resources)
+    # Matrices of a few hundred rows, thousands of times: more threads would wait for each other.
+    with need("threadpoolctl").threadpool_limits(1):
+        found = measure(task, config, streams, resources)
     return report_of(collection, found, config, streams, resources)
 
 
@@ -200,11 +203,15 @@ def measure(
         if "attention_head" in config.models:
             from kinlens.studies.kinship_network import held_out_network, in_sample_network
 
-            in_sample["attention_head"] = in_sample_network(task, config.folds, streams, resources)
-            for name, plan in plans.items():
-                held_out["attention_head", name] = held_out_network(
-                    task, plan, name, config.folds, streams, resources
+            # Once more, because torch has brought threads of its own by now.
+            with need("threadpoolctl").threadpool_limits(1):
+                in_sample["attention_head"] = in_sample_network(
+                    task, config.folds, streams, resources
                 )
+                for name, plan in plans.items():
+                    held_out["attention_head", name] = held_out_network(
+                        task, plan, name, config.folds, streams, resources
+                    )
         for (model, name), found in held_out.items():
             null = nulls[name] if model == "ridge" else np.empty(0)
             correlations["held_out", model, name] = _held_out_correlation(
