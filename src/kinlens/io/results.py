@@ -7,6 +7,8 @@ code.
 from __future__ import annotations
 
 import json
+import re
+import textwrap
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -55,7 +57,7 @@ def write_result(result: StudyResult, folder: str | Path) -> None:
         write_distances(result.distances, folder / "distances.csv")
     if result.model is not None:
         _write_model(result.model, folder / "model")
-    write_text(folder / "METHODS.md", result.methods.strip() + "\n")
+    write_text(folder / "METHODS.md", _wrapped(result.methods))
     # Last, because its presence says that the result is complete.
     write_json(folder / "result.json", _contents(result))
 
@@ -176,3 +178,13 @@ def _thumbnail_path(folder: Path, image: str) -> Path:
     # One flat folder: a path inside the dataset must not become a path inside the run.
     name = image.replace("%", "%25").replace("/", "%2F").replace("\\", "%5C")
     return folder / "thumbnails" / f"{name}.jpg"
+
+
+def _wrapped(methods: str) -> str:
+    """Break the lines of each paragraph at an even width."""
+    paragraphs = re.split(r"\n\s*\n", methods.strip())
+    filled = [
+        textwrap.fill(paragraph, width=100, break_long_words=False, break_on_hyphens=False)
+        for paragraph in paragraphs
+    ]
+    return "\n\n".join(filled) + "\n"

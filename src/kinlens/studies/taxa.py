@@ -98,9 +98,7 @@ def run(
 
         scored += fine_tune(collection, task, config, streams, resources)
     scored = with_choice(scored)
-    with resources.progress.task("Calibrating", 1) as bar:
-        naming = fit_naming_model(task, classifier, config, streams)
-        bar.advance()
+    naming = fit_naming_model(task, classifier, config)
     metrics = [
         row for each in scored for row in _metric_rows(each, task, config, streams, resources)
     ]

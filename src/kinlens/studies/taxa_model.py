@@ -20,12 +20,10 @@ from kinlens.embed.encoders import open_encoder
 from kinlens.embed.images import embed_images
 from kinlens.errors import InputError
 from kinlens.io.results import read_model
-from kinlens.models.calibration import held_out_scores
 from kinlens.models.conformal import ConformalSets
 from kinlens.models.hierarchy import HierarchicalClassifier
 from kinlens.models.safe_rank import DeepestSafeRank, SafeAnswers
 from kinlens.parallel import Resources
-from kinlens.rng import RandomStreams
 from kinlens.studies.taxa_task import Task
 from kinlens.typing import Float32Array, FloatArray, IntArray
 
@@ -39,7 +37,9 @@ __all__ = [
 ]
 
 _FORMAT = 1
-_FOLDS = 3
+# More folds than three: each held-out specimen should be judged by nearly as much training as a new
+# one will be, or thresholds are stricter than was asked.
+_FOLDS = 5
 
 
 class ErrorRate(Protocol):
@@ -136,9 +136,12 @@ def fit_hierarchical(task: Task, rows: IntArray, seed: int) -> HierarchicalClass
 
 
 def fit_naming_model(
-    task: Task, classifier: HierarchicalClassifier, config: ErrorRate, streams: RandomStreams
+    task: Task, classifier: HierarchicalClassifier, config: ErrorRate
 ) -> NamingModel:
     """Set the thresholds of a fitted classifier, never looking at the test part.
+
+    They come from what the classifier said of its own training pictures while their specimens
+    were held out, so nothing is fitted again.
 
     Parameters
     ----------
@@ -148,30 +151,21 @@ def fit_naming_model(
         Fitted on training and validation part.
     config : ErrorRate
         Settings of the study.
-    streams : RandomStreams
-        Deals specimens to folds.
 
     Returns
     -------
     NamingModel
     """
     rows = task.split.development
-    held_out = held_out_scores(
-        HierarchicalClassifier(task.taxonomy, n_folds=2, random_state=streams.integer("folds")),
-        task.vectors[rows],
-        task.labels("species", rows),
-        groups=task.together[rows],
-        n_folds=_FOLDS,
-        rng=streams.generator("calibration"),
-    )
+    held_out = classifier.held_out_
     probabilities = np.exp(held_out.scores)
-    probabilities /= probabilities.sum(axis=1, keepdims=True)
     truth = np.searchsorted(classifier.classes_, task.labels("species", rows)[held_out.rows])
     groups = task.together[rows][held_out.rows]
-    safe = DeepestSafeRank(config.error_rate, control="confident")
     return NamingModel(
         classifier=classifier,
-        safe=safe.fit(probabilities, truth, classifier.lineages_, groups),
+        safe=DeepestSafeRank(config.error_rate).fit(
+            probabilities, truth, classifier.lineages_, groups
+        ),
         sets=ConformalSets(config.error_rate).fit(probabilities, truth, groups),
         embedder=task.embedder,
         fingerprint=task.fingerprint,

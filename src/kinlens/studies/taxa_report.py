@@ -15,7 +15,7 @@ from kinlens.evaluate.hierarchy import RankedAnswers, SafetyReport, safety_repor
 from kinlens.evaluate.metrics import Answers
 from kinlens.evaluate.tables import class_table, shot_table
 from kinlens.io.images import read_channels, read_image, resize_to_square
-from kinlens.models.safe_rank import SafeAnswers
+from kinlens.models.safe_rank import SafeAnswers, observed_error_range
 from kinlens.parallel import Resources
 from kinlens.records.collection import Collection
 from kinlens.records.result import FigureRecord, StudyResult, metric_row, metrics_frame
@@ -32,6 +32,7 @@ _QUERIES = 6
 _NEIGHBOURS = 5
 _THUMBNAIL = 96
 _TABLE_THUMBNAILS = 120
+_MOST_GROUPS = 60
 
 
 def report_of(
@@ -81,6 +82,11 @@ def report_of(
         task=task,
         metrics=metrics_frame([*metrics, *_safety_rows(safety, covered, task, streams)]),
         safety=safety,
+        error_range=observed_error_range(
+            config.error_rate,
+            n_calibration=naming.safe.n_specimens_,
+            n_test=max(safety.n_specimens, 1),
+        ),
         coverage=float(covered.mean()),
         mean_candidates=float(table["n_candidates"].mean()),
         error_rate=config.error_rate,
@@ -228,10 +234,19 @@ def _figures(
 
 
 def _group_rank(task: Task) -> str:
-    """Return the rank by which figures colour and bracket: family, or the nearest there is."""
-    for rank in ("family", "subfamily", "genus", "order"):
-        if rank in task.names.columns and 1 < len(set(task.names[rank])) <= 60:
-            return rank
+    """Return the rank by which figures colour and bracket: family, or the nearest that tells more.
+
+    A rank of two or three taxa colours hardly anything, one of hundreds everything.
+    """
+    sizes = {
+        rank: len(set(task.names[rank]) - {""})
+        for rank in ("family", "subfamily", "genus", "order")
+        if rank in task.names.columns
+    }
+    for least in (5, 2):
+        for rank, size in sizes.items():
+            if least <= size <= _MOST_GROUPS:
+                return rank
     return task.ranks[-1]
 
 

@@ -32,6 +32,8 @@ class TaxaFindings:
         As in ``metrics.csv``.
     safety : SafetyReport
         How deep names go, and how often they are wrong.
+    error_range : (float, float)
+        Where the error seen should lie when the promise holds, for so many specimens.
     coverage, mean_candidates : float
         How often the candidates hold the truth, and how many they are.
     error_rate : float
@@ -44,6 +46,7 @@ class TaxaFindings:
     task: Task
     metrics: pd.DataFrame
     safety: SafetyReport
+    error_range: tuple[float, float]
     coverage: float
     mean_candidates: float
     error_rate: float
@@ -85,7 +88,7 @@ def headlines_of(found: TaxaFindings) -> tuple[Headline, ...]:
             )
         )
     safety = found.safety
-    held = safety.low <= found.error_rate
+    least, most = found.error_range
     parts = [
         f"{share:.0%} at {'no rank' if rank == 'none' else rank}"
         for rank, share in zip(safety.by_rank["rank"], safety.by_rank["share"], strict=True)
@@ -94,9 +97,10 @@ def headlines_of(found: TaxaFindings) -> tuple[Headline, ...]:
     headlines.append(
         Headline(
             f"Names that stop at the deepest rank safe at {found.error_rate:.0%} error are wrong "
-            f"in {safety.error_rate:.1%} ({safety.low:.1%} to {safety.high:.1%}); answered: "
+            f"in {safety.error_rate:.1%} ({safety.low:.1%} to {safety.high:.1%}); a rule that keeps "
+            f"its promise shows {least:.1%} to {most:.1%} on so many specimens. Answered: "
             f"{', '.join(parts)}.",
-            "good" if held else "bad",
+            "good" if safety.error_rate <= most else "bad",
         )
     )
     headlines.append(
@@ -145,11 +149,12 @@ one distribution over species so that names agree from rank to rank.{result}
 Intervals are 95% percentile intervals of {found.replicates:,} bootstrap samples of specimens. The
 null shuffles names among test specimens ({found.permutations:,} times; p counts the data
 themselves). Probabilities of the hierarchical classifier were calibrated, and the thresholds of
-safe ranks (learn-then-test at {found.error_rate:.0%} error, Angelopoulos et al. 2025) and of
+safe ranks (conformal risk control at {found.error_rate:.0%} error, Angelopoulos et al. 2024) and of
 candidate sets (conformal prediction, Sadinle et al. 2019) were set, on training specimens held out
 in folds; their guarantee holds for new specimens drawn like the training specimens, of species
 that were in training. Observed error of safe names: {found.safety.error_rate:.1%}
-({found.safety.low:.1%} to {found.safety.high:.1%}).
+({found.safety.low:.1%} to {found.safety.high:.1%}); {found.error_range[0]:.1%} to
+{found.error_range[1]:.1%} was expected.
 """
 
 
