@@ -97,8 +97,8 @@ def headlines_of(found: TaxaFindings) -> tuple[Headline, ...]:
     headlines.append(
         Headline(
             f"Names that stop at the deepest rank safe at {found.error_rate:.0%} error are wrong "
-            f"in {safety.error_rate:.1%} ({safety.low:.1%} to {safety.high:.1%}); a rule that keeps "
-            f"its promise shows {least:.1%} to {most:.1%} on so many specimens. Answered: "
+            f"in {safety.error_rate:.1%} ({safety.low:.1%} to {safety.high:.1%}); a rule that "
+            f"keeps its promise shows {least:.1%} to {most:.1%} on so many specimens. Answered: "
             f"{', '.join(parts)}.",
             "good" if safety.error_rate <= most else "bad",
         )
