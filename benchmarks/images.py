@@ -51,6 +51,7 @@ def main() -> None:
             files = simulated(arguments.count, Path(folder))
         else:
             files = sorted(f for f in arguments.images.rglob("*") if f.is_file())[: arguments.count]
+        sizes = [Image.open(file).size for file in files]
         networks = [
             open_backbone(parse_encoder(f"{NETWORK}&size={size}"), device="cpu", precision=how)
             for size in (128, 224)
@@ -58,7 +59,6 @@ def main() -> None:
         ]
         encoders: list[ImageEncoder] = [open_encoder("descriptors"), *networks]
         rows = [compare(encoder, files, Path(folder), arguments.rounds) for encoder in encoders]
-    sizes = [Image.open(file).size for file in files]
     width, height = (int(statistics.median(side)) for side in zip(*sizes, strict=True))
     report(
         "images",
