@@ -10,6 +10,7 @@ import pytest
 
 from kinlens.errors import InputError, UsageError
 from kinlens.geometry.patristic import patristic_distances
+from kinlens.io.folder import read_collection
 from kinlens.parallel import Resources
 from kinlens.records.collection import Collection
 from kinlens.records.distances import DistanceMatrix
@@ -19,10 +20,11 @@ from kinlens.simulate.traits import evolve_traits
 from kinlens.simulate.trees import birth_death_tree
 from kinlens.simulate.world import simulate_world
 from kinlens.simulate.world_config import WorldConfig
-from kinlens.studies.catalogue import STUDIES, load_study
+from kinlens.studies.catalogue import load_predictor, load_study
 from kinlens.studies.kinship import KinshipConfig, KinshipFindings, measure, run
 from kinlens.studies.kinship_report import report_of
 from kinlens.studies.kinship_task import KinshipTask, assemble, fold_plans, raw_features
+from kinlens.studies.runner import run_into_folder
 from kinlens.studies.simulation import write_world
 
 QUICK = KinshipConfig(models=("ridge",), permutations=99, shuffles=39, replicates=100, worlds=99)
@@ -221,14 +223,18 @@ def test_an_unknown_model_is_refused(tmp_path: Path) -> None:
             Resources())  # fmt: skip
 
 
-def test_a_simulated_folder_runs_from_pictures_to_result(tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def snails(tmp_path_factory: pytest.TempPathFactory) -> Path:
     config = WorldConfig(species=14, images=70, image_size=48, genes=10, sequence_length=60,
                          causal_genes=0)  # fmt: skip
-    world = simulate_world(config, RandomStreams(3))
-    write_world(world, tmp_path / "data")
-    assert "kinship" in STUDIES
+    folder = tmp_path_factory.mktemp("kinship") / "data"
+    write_world(simulate_world(config, RandomStreams(3)), folder)
+    return folder
+
+
+def test_a_simulated_folder_runs_from_pictures_to_places(snails: Path, tmp_path: Path) -> None:
     study = load_study("kinship")
-    result = study.run(world.collection(tmp_path / "data"), QUICK, RandomStreams(0), Resources())
+    result = run_into_folder(study, snails, tmp_path / "run", QUICK, resources=Resources())
     assert {f.name for f in result.figures} == {
         "correlations", "distances", "heatmaps", "tanglegram", "tree", "phylomorphospace",
     }  # fmt: skip
@@ -241,6 +247,26 @@ def test_a_simulated_folder_runs_from_pictures_to_result(tmp_path: Path) -> None
     assert (metrics["n"] == 14).all()
     assert result.predictions is not None
     assert isinstance(result.splits, pd.DataFrame)
+    pictures = sorted((snails / "images").iterdir())[:2]
+    damaged = tmp_path / "damaged.jpg"
+    damaged.write_bytes(b"no picture")
+    placed = load_predictor(tmp_path / "run")(tmp_path / "run", [*pictures, damaged])
+    assert placed["image"].tolist() == [str(each) for each in [*pictures, damaged]]
+    tree = read_collection(snails).tree
+    assert tree is not None
+    assert set(placed["nearest_species"][:2]) <= set(tree.tip_names)
+    assert (placed["low"] <= placed["distance"])[:2].all()
+    assert placed["branch"][:2].notna().all()
+    assert placed["problem"].ne("").tolist() == [False, False, True]
+
+
+@pytest.mark.slow
+def test_a_network_that_reads_the_pictures_runs_on_the_same_folds(snails: Path) -> None:
+    config = QUICK.model_copy(update={"fine_tune": "timm:test_resnet?random&size=32"})
+    result = run(read_collection(snails), config, RandomStreams(0), Resources(device="cpu"))
+    tuned = result.metrics[result.metrics["model"] == "fine_tuned"]
+    assert set(tuned["target"]) == {"in_sample", "held_out"}
+    assert tuned.loc[tuned["metric"] == "pearson_r", "value"].notna().all()
 
 
 @pytest.mark.slow
@@ -254,8 +280,6 @@ def test_the_published_network_learns_kinship_too() -> None:
 @pytest.mark.shared
 @pytest.mark.slow
 def test_butterflies_reach_what_was_promised(shared_data: Path) -> None:
-    from kinlens.io.folder import read_collection
-
     result = run(
         read_collection(shared_data / "butterflies"),
         KinshipConfig(models=("ridge",), shuffles=19),

@@ -43,11 +43,12 @@ def predict(
     workers: options.Workers = 2,
     log_json: options.LogJson = False,
 ) -> None:
-    """Name new pictures with a finished run.
+    """Name new pictures, or place them in the tree, with a finished run.
 
-    Gives one row a picture: the name at each rank with its calibrated confidence, the deepest rank
-    that is safe, and the set of candidates. A picture that cannot be read gets a row with the
-    reason.
+    Gives one row a picture. From a run of taxa: the name at each rank with its calibrated
+    confidence, the deepest rank that is safe, and the set of candidates. From a run of kinship:
+    the nearest species with its distance and interval, the branch, and whether the picture belongs
+    to the tree at all. A picture that cannot be read gets a row with the reason.
     """
     from kinlens.atomic import write_frame
     from kinlens.parallel import Resources

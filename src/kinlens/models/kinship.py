@@ -1,20 +1,19 @@
 """An embedding of pictures in which distance stands for kinship, and places in the tree.
 
 The estimator, its default engine (kernel ridge) and how it learns to say how sure it is. Weights
-of the ridge are in `kinship_ridge`, the published network in `kinship_attention`, scaling of
-pictures in `kinship_profiles`, branches and intervals in `kinship_placement`.
+of the ridge are in `kinship_ridge`, the published network in `kinship_attention`, one that reads
+pictures in `kinship_fine_tuned`, scaling of pictures in `kinship_profiles`, branches and intervals
+in `kinship_placement`; `kinship_state` writes a fitted estimator down.
 
-Shared by all engines: `pictures` are the training pictures, `distances` the true distances
-between their species, `views` and `groups` the view and species of each picture, `X` their
-vectors; `folds` are the species held out together, `n` species in `n_folds` of them, and `seed`
-draws them.
+As in all engines, `pictures` are the training pictures, `distances` the true distances between
+their species, `folds` the species held out together, and `seed` draws; `views` and `groups` are
+the view and species of each picture, `X` their vectors.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -22,10 +21,11 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 from kinlens.errors import InputError, UsageError
-from kinlens.evaluate.folds import clade_folds, random_folds
 from kinlens.evaluate.splits import Split
 from kinlens.geometry.ordination import principal_coordinates
 from kinlens.geometry.patristic import patristic_distances
+from kinlens.models.kinship_engine import Engine, Pictures, inner_folds
+from kinlens.models.kinship_outsiders import OutsiderScore
 from kinlens.models.kinship_placement import (
     DistanceCalibration,
     Placement,
@@ -39,75 +39,14 @@ from kinlens.models.kinship_ridge import (
     Candidate,
     NestedSmoothers,
     SpeciesKernel,
+    squared_distances,
 )
 from kinlens.models.pooling import mean_pool
 from kinlens.records.distances import DistanceMatrix
 from kinlens.records.tree import Tree
-from kinlens.typing import FloatArray, IntArray, ObjectArray
+from kinlens.typing import AnyArray, FloatArray, IntArray, ObjectArray
 
-__all__ = [
-    "Engine",
-    "KinshipEmbedder",
-    "Pictures",
-    "Places",
-    "RidgeEngine",
-    "RidgePlaces",
-    "inner_folds",
-]
-
-# Fewer species than this cannot be held out in folds and still be learned from.
-_LEAST_FOR_FOLDS = 8
-
-
-@dataclass(frozen=True, eq=False)
-class Pictures:
-    """Pictures as an engine sees them.
-
-    Parameters
-    ----------
-    values : array of float, shape (m, d)
-        Features.
-    groups : array of int, shape (m,)
-        Which pictures are pooled: species in training, anything in use.
-    views : array of object, shape (m,)
-        The view of each, "" for none.
-    """
-
-    values: FloatArray
-    groups: IntArray
-    views: ObjectArray
-
-    @property
-    def n_groups(self) -> int:
-        """How many groups."""
-        return int(self.groups.max(initial=-1)) + 1
-
-    def of_groups(self, groups: IntArray) -> Pictures:
-        """Return the pictures of some groups, numbered anew in the order given."""
-        number = np.full(self.n_groups, -1, dtype=np.int64)
-        number[groups] = np.arange(len(groups))
-        rows = np.flatnonzero(number[self.groups] >= 0)
-        return Pictures(self.values[rows], number[self.groups[rows]], self.views[rows])
-
-
-class Places(Protocol):
-    """A fitted engine: places of the training species, and of anything else."""
-
-    @property
-    def positions(self) -> FloatArray:
-        """Places of the training species, shape (n, k)."""
-
-    def place(self, pictures: Pictures) -> FloatArray:
-        """Return one place a group, shape (n_groups, k)."""
-
-
-class Engine(Protocol):
-    """Something that learns to place species by their pictures."""
-
-    def fit(
-        self, pictures: Pictures, distances: FloatArray, folds: Sequence[Split], seed: int
-    ) -> Places:
-        """Learn from all groups of `pictures`, whose distances in the tree are given."""
+__all__ = ["KinshipEmbedder", "RidgeEngine", "RidgePlaces"]
 
 
 @dataclass(frozen=True)
@@ -137,11 +76,11 @@ class RidgeEngine:
         self, pictures: Pictures, distances: FloatArray, folds: Sequence[Split], seed: int
     ) -> RidgePlaces:
         """Choose kernel and penalty by the inner folds, then solve for all species."""
-        n = pictures.n_groups
+        n, vectors = pictures.n_groups, _features(pictures)
         scaling = fit_picture_scaling(
-            pictures.values, pictures.groups, pictures.views, n_components=self.n_components
+            vectors, pictures.groups, pictures.views, n_components=self.n_components
         )
-        profiles = scaling.profiles(pictures.values, pictures.groups, n, pictures.views)
+        profiles = scaling.profiles(vectors, pictures.groups, n, pictures.views)
         everyone = np.arange(n)
         nested = NestedSmoothers.build(
             profiles, everyone, everyone[:0], folds, kernels=self.kernels, alphas=self.alphas
@@ -182,7 +121,7 @@ class RidgePlaces:
     def place(self, pictures: Pictures) -> FloatArray:
         """Return places of groups of pictures."""
         profiles = self.scaling.profiles(
-            pictures.values, pictures.groups, pictures.n_groups, pictures.views
+            _features(pictures), pictures.groups, pictures.n_groups, pictures.views
         )
         return np.asarray(self.kernel(profiles, self.profiles) @ self.dual)
 
@@ -193,7 +132,8 @@ class KinshipEmbedder(TransformerMixin, BaseEstimator):
     Parameters
     ----------
     engine : Engine, optional
-        `RidgeEngine` when left out; `kinship_attention.AttentionEngine` is the published network.
+        `RidgeEngine` when left out; `kinship_attention.AttentionEngine` is the published network,
+        `kinship_fine_tuned.FineTuningEngine` learns from the pictures themselves.
     n_folds : int
         Folds of training species by which settings are chosen and errors are learned.
     error_rate : float
@@ -259,7 +199,8 @@ class KinshipEmbedder(TransformerMixin, BaseEstimator):
         Parameters
         ----------
         X : array of float, shape (m, d)
-            Features of pictures.
+            Features of pictures; or pictures, uint8 of shape (m, height, width, channels), for an
+            engine that reads these.
         y : sequence of str, length m
             Their species. Pictures of species that `kinship` does not hold are left aside.
         kinship : Tree or DistanceMatrix
@@ -285,7 +226,7 @@ class KinshipEmbedder(TransformerMixin, BaseEstimator):
         folds = inner_folds(len(names), labels, self.n_folds, rng)
         self.places_ = engine.fit(pictures, distances, folds, self.random_state)
         self.positions_ = self.places_.positions
-        self._outsiders = _OutsiderScore.fit(pictures)
+        self.outsiders_ = OutsiderScore.fit(pictures)
         self._learn_errors(engine, pictures, distances, labels, folds, rng)
         return self
 
@@ -315,11 +256,11 @@ class KinshipEmbedder(TransformerMixin, BaseEstimator):
                 known, distances[np.ix_(learned, learned)], inner, self.random_state
             )
             species = held_out[new.groups]
-            single = Pictures(new.values, np.arange(len(new.values)), new.views)
-            raw.append(_apart(places.place(single), places.positions).ravel())
+            single = new.ungrouped()
+            raw.append(np.sqrt(squared_distances(places.place(single), places.positions)).ravel())
             truth.append(distances[np.ix_(species, learned)].ravel())
             owner.append(np.repeat(species, len(learned)))
-            strange.append(_OutsiderScore.fit(known)(single))
+            strange.append(OutsiderScore.fit(known)(single))
             strange_owner.append(species)
         self.calibration_ = DistanceCalibration.fit(
             np.concatenate(raw),
@@ -362,8 +303,8 @@ class KinshipEmbedder(TransformerMixin, BaseEstimator):
         views: Sequence[str] | ObjectArray | None = None,
     ) -> FloatArray:
         """Estimate distances in the tree to each of `species_`, shape (n_groups, n_species)."""
-        raw = _apart(self.transform(X, groups=groups, views=views), self.positions_)
-        return raw**2 if self.calibration_ is None else self.calibration_.estimate(raw)
+        raw = squared_distances(self.transform(X, groups=groups, views=views), self.positions_)
+        return raw if self.calibration_ is None else self.calibration_.estimate(np.sqrt(raw))
 
     def predict(
         self,
@@ -394,9 +335,8 @@ class KinshipEmbedder(TransformerMixin, BaseEstimator):
         else:
             low, high = self.calibration_.interval(estimate)
             errors = self.calibration_.errors(estimate)
-            single = Pictures(pictures.values, np.arange(len(pictures.values)), pictures.views)
             strange = mean_pool(
-                self._outsiders(single)[:, None], pictures.groups, pictures.n_groups
+                self.outsiders_(pictures.ungrouped())[:, None], pictures.groups, pictures.n_groups
             )[:, 0]
             p_value = outsider_p_values(strange, self.outsider_scores_, self.outsider_groups_)
         branches = None
@@ -414,54 +354,6 @@ class KinshipEmbedder(TransformerMixin, BaseEstimator):
         )
 
 
-def inner_folds(
-    n: int, labels: Sequence[str] | None, n_folds: int, rng: np.random.Generator
-) -> tuple[Split, ...]:
-    """Deal species to folds, clades whole where labels are given; none when they are too few."""
-    if n < _LEAST_FOR_FOLDS:
-        return ()
-    # Three species a fold, or there are no pairs to correlate.
-    n_folds = max(2, min(n_folds, n // 3))
-    if labels is not None and len(set(labels)) >= 2:
-        return clade_folds(labels, min(n_folds, len(set(labels))), rng=rng)
-    return random_folds(n, n_folds, rng=rng)
-
-
-@dataclass(frozen=True, eq=False)
-class _OutsiderScore:
-    """How unlike all training species a picture is: distance to the nearest, and what sticks out.
-
-    Parameters
-    ----------
-    scaling : PictureScaling
-    profiles : Profiles
-        Of the training species.
-    """
-
-    scaling: PictureScaling
-    profiles: Profiles
-
-    @classmethod
-    def fit(cls, pictures: Pictures) -> _OutsiderScore:
-        scaling = fit_picture_scaling(
-            pictures.values, pictures.groups, pictures.views, n_components=100
-        )
-        n = pictures.n_groups
-        return cls(scaling, scaling.profiles(pictures.values, pictures.groups, n, pictures.views))
-
-    def __call__(self, pictures: Pictures) -> FloatArray:
-        n = len(pictures.values)
-        each = self.scaling.profiles(pictures.values, np.arange(n), n, pictures.views)
-        nearest = np.zeros(n)
-        pairs = zip(each.blocks(), self.profiles.blocks(), strict=True)
-        for view, (block, species) in enumerate(pairs):
-            rows = np.flatnonzero(each.has_view[:, view])
-            seen = species[self.profiles.has_view[:, view]]
-            apart = _apart(block[rows], seen) ** 2
-            nearest[rows] = apart.min(axis=1) / max(block.shape[1], 1)
-        return nearest + self.scaling.strangeness(pictures.values, pictures.views)
-
-
 def _joined(
     X: ArrayLike,
     y: Sequence[str] | ObjectArray,
@@ -469,9 +361,9 @@ def _joined(
     views: Sequence[str] | ObjectArray | None,
 ) -> tuple[Pictures, tuple[str, ...], Tree | None, FloatArray]:
     """Join pictures and kinship by species."""
-    values = np.asarray(X, dtype=np.float64)
+    values = _values(X)
     species = np.asarray(y, dtype=object)
-    if values.ndim != 2 or species.shape != (len(values),):
+    if values.ndim not in (2, 4) or species.shape != (len(values),):
         raise UsageError(f"pictures {values.shape} and species {species.shape} do not pair.")
     present = set(species.tolist())
     ids = kinship.tip_names if isinstance(kinship, Tree) else kinship.ids
@@ -503,7 +395,7 @@ def _pictures(
     groups: Sequence[int] | IntArray | None,
     views: Sequence[str] | ObjectArray | None,
 ) -> Pictures:
-    values = np.atleast_2d(np.asarray(X, dtype=np.float64))
+    values = _values(X)
     own = np.arange(len(values)) if groups is None else np.asarray(groups, dtype=np.int64)
     if own.shape != (len(values),) or not np.array_equal(np.unique(own), np.arange(own.max() + 1)):
         raise UsageError("groups must number the pictures' organisms from 0, none left out.")
@@ -519,7 +411,18 @@ def _views(views: Sequence[str] | ObjectArray | None, n: int) -> ObjectArray:
     return shown
 
 
-def _apart(first: FloatArray, second: FloatArray) -> FloatArray:
-    """Return Euclidean distances between the rows of two tables."""
-    squares = (first**2).sum(axis=1)[:, None] + (second**2).sum(axis=1)
-    return np.asarray(np.sqrt(np.maximum(squares - 2 * first @ second.T, 0.0)))
+def _values(X: ArrayLike) -> AnyArray:
+    """Return pictures as they are, and anything else as a table of floats."""
+    given = np.asarray(X)
+    if given.ndim == 4 and given.dtype == np.uint8:
+        return given
+    return np.atleast_2d(np.asarray(given, dtype=np.float64))
+
+
+def _features(pictures: Pictures) -> FloatArray:
+    if pictures.values.ndim != 2:
+        raise UsageError(
+            f"this engine learns from vectors of pictures, shape (m, d), not from pictures of "
+            f"shape {pictures.values.shape}; encode them first, or take FineTuningEngine."
+        )
+    return pictures.values

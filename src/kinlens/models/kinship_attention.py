@@ -10,7 +10,7 @@ their species, `folds` the species held out together, and `seed` draws weights a
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,10 +18,11 @@ import numpy as np
 
 from kinlens.evaluate.splits import Split
 from kinlens.learn.fit import FitPlan, fit
-from kinlens.models.kinship import Pictures
+from kinlens.models.kinship_bags import Bags, BagSteps
+from kinlens.models.kinship_engine import Pictures
 from kinlens.models.kinship_profiles import PictureScaling, fit_picture_scaling
 from kinlens.optional import need
-from kinlens.typing import FloatArray, IntArray
+from kinlens.typing import FloatArray
 
 torch = need("torch")
 
@@ -139,7 +140,7 @@ class AttentionEngine:
         )
         vectors = scaling.pictures(pictures.values, pictures.views)
         size = float(np.sqrt((vectors**2).sum(axis=1).mean() / max(scaling.width, 1))) or 1.0
-        bags = _Bags((vectors / size).astype(np.float32), pictures.groups, n)
+        bags = Bags((vectors / size).astype(np.float32), pictures.groups, n)
         learned = folds[0].train if folds else np.arange(n)
         judged = folds[0].test if folds else np.arange(n)
         largest = float(distances.max())
@@ -165,7 +166,14 @@ class AttentionEngine:
         fitted = fit(
             network,
             objective,
-            _Steps(bags, learned, self, seed),
+            BagSteps(
+                bags,
+                learned,
+                steps=self.steps_per_epoch,
+                species_per_step=self.species_per_step,
+                pictures_per_species=self.pictures_per_species,
+                seed=seed,
+            ),
             score=score,
             plan=self.plan,
             seed=seed,
@@ -199,63 +207,6 @@ class AttentionPlaces:
     def place(self, pictures: Pictures) -> FloatArray:
         """Return places of groups of pictures."""
         vectors = self.scaling.pictures(pictures.values, pictures.views) / self.size
-        bags = _Bags(vectors.astype(np.float32), pictures.groups, pictures.n_groups)
+        bags = Bags(vectors.astype(np.float32), pictures.groups, pictures.n_groups)
         with torch.no_grad():
             return np.asarray(self.network(*bags.whole(np.arange(bags.n))).double().numpy())
-
-
-class _Bags:
-    """Pictures by species."""
-
-    def __init__(self, vectors: Any, groups: IntArray, n: int) -> None:
-        self.n = n
-        self.vectors = torch.from_numpy(np.ascontiguousarray(vectors))
-        order = np.argsort(groups, kind="stable")
-        self.members = np.split(order, np.cumsum(np.bincount(groups, minlength=n))[:-1])
-
-    def whole(self, species: IntArray) -> tuple[Any, Any]:
-        """Return all pictures of some species, padded: (B, P, D) and which are real (B, P)."""
-        most = max(len(self.members[s]) for s in species)
-        index = np.zeros((len(species), most), dtype=np.int64)
-        present = np.zeros((len(species), most), dtype=bool)
-        for row, s in enumerate(species):
-            index[row, : len(self.members[s])] = self.members[s]
-            present[row, : len(self.members[s])] = True
-        return self.vectors[torch.from_numpy(index)], torch.from_numpy(present)
-
-    def drawn(
-        self, species: IntArray, count: int, rng: np.random.Generator
-    ) -> tuple[Any, Any, Any]:
-        """Return `count` pictures of each species, with replacement where there are fewer."""
-        index = np.stack(
-            [
-                rng.choice(self.members[s], count, replace=len(self.members[s]) < count)
-                for s in species
-            ]
-        )
-        present = torch.ones(index.shape, dtype=torch.bool)
-        return self.vectors[torch.from_numpy(index)], present, torch.from_numpy(species)
-
-
-class _Steps:
-    """The batches of an epoch; which they are depends on seed and epoch alone."""
-
-    def __init__(self, bags: _Bags, species: IntArray, engine: AttentionEngine, seed: int) -> None:
-        self.bags = bags
-        self.species = species
-        self.engine = engine
-        self.seed = seed
-        self.epoch = 0
-
-    def set_epoch(self, epoch: int) -> None:
-        self.epoch = epoch
-
-    def __len__(self) -> int:
-        return self.engine.steps_per_epoch
-
-    def __iter__(self) -> Iterator[tuple[Any, Any, Any]]:
-        rng = np.random.default_rng([self.seed, self.epoch])
-        count = min(self.engine.species_per_step, len(self.species))
-        for _ in range(len(self)):
-            species = rng.choice(self.species, count, replace=False)
-            yield self.bags.drawn(species, self.engine.pictures_per_species, rng)

@@ -41,6 +41,7 @@ __all__ = [
     "places_apart",
     "places_to_training",
     "smoother_weights",
+    "squared_distances",
 ]
 
 KernelName = Literal["cosine", "gaussian", "linear"]
@@ -87,7 +88,7 @@ class SpeciesKernel:
         if name == "linear":
             scale = float(squares.mean())
         elif name == "gaussian":
-            apart = _squared_distances(profiles.values, profiles.values)
+            apart = squared_distances(profiles.values, profiles.values)
             scale = float(np.median(apart[np.triu_indices(len(apart), 1)]))
         else:
             raise UsageError(f"no kernel {name!r}; there are cosine, gaussian and linear.")
@@ -99,7 +100,7 @@ class SpeciesKernel:
             return np.asarray(first.directions() @ second.directions().T)
         if self.name == "linear":
             return np.asarray(first.values @ second.values.T / self.scale)
-        return np.asarray(np.exp(-_squared_distances(first.values, second.values) / self.scale))
+        return np.asarray(np.exp(-squared_distances(first.values, second.values) / self.scale))
 
 
 def smoother_weights(kernel: FloatArray, cross: FloatArray, alphas: Sequence[float]) -> FloatArray:
@@ -328,6 +329,7 @@ def _raised(apart: FloatArray, power: float) -> FloatArray:
     return np.asarray(apart ** (2 * power))
 
 
-def _squared_distances(first: FloatArray, second: FloatArray) -> FloatArray:
+def squared_distances(first: FloatArray, second: FloatArray) -> FloatArray:
+    """Return squared Euclidean distances between the rows of two tables, (n_first, n_second)."""
     squares = (first**2).sum(axis=1)[:, None] + (second**2).sum(axis=1)
     return np.asarray(np.maximum(squares - 2 * first @ second.T, 0.0))

@@ -28,7 +28,7 @@ STUDIES = {
 }
 """Name of each study and the question that it answers."""
 
-PREDICTING = ("taxa",)
+PREDICTING = ("taxa", "kinship")
 """Studies whose runs answer for new pictures."""
 
 Run: TypeAlias = "Callable[[Collection, Config, RandomStreams, Resources], StudyResult]"
@@ -82,7 +82,7 @@ def load_predictor(run: str | Path) -> Callable[..., pd.DataFrame]:
     name = str(read_run(run)["study"])
     if name not in PREDICTING:
         raise UsageError(
-            f"{run}: a run of {name!r} does not name new pictures; one of "
+            f"{run}: a run of {name!r} does not answer for new pictures; one of "
             f"{listing(PREDICTING)} does."
         )
     predictor: Callable[..., pd.DataFrame] = importlib.import_module(

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -18,7 +19,7 @@ from kinlens.config import Config
 from kinlens.errors import UsageError, did_you_mean
 from kinlens.evaluate.ceilings import BrownianCeiling
 from kinlens.evaluate.splits import Split
-from kinlens.models.kinship import inner_folds
+from kinlens.models.kinship_engine import inner_folds
 from kinlens.models.kinship_profiles import fit_picture_scaling
 from kinlens.models.kinship_ridge import NestedSmoothers, pair_correlation
 from kinlens.optional import need
@@ -30,6 +31,9 @@ from kinlens.studies import kinship_measures as measures
 from kinlens.studies.kinship_measures import Correlation, HeldOut
 from kinlens.studies.kinship_task import KinshipTask, fold_plans, prepare, raw_features
 from kinlens.typing import FloatArray, IntArray
+
+if TYPE_CHECKING:
+    from kinlens.studies.kinship_network import Learner
 
 __all__ = ["CONFIG", "KinshipConfig", "KinshipFindings", "measure", "run"]
 
@@ -48,6 +52,11 @@ class KinshipConfig(Config):
     models: tuple[str, ...] = Field(
         default=MODELS, description="Which guided embeddings to fit: ridge, attention_head."
     )
+    fine_tune: str = Field(
+        default="",
+        description="A network whose last block is trained as well, timm:NAME or open_clip:NAME; "
+        "none when empty. It takes the weights given, or the hub's; wants a GPU.",
+    )
     clade_rank: str = Field(
         default="genus",
         description="The rank held out whole; clades are cut from the tree where it is missing.",
@@ -55,7 +64,7 @@ class KinshipConfig(Config):
     folds: int = Field(default=5, ge=2, le=50, description="Folds of species and of clades.")
     permutations: int = Field(default=9_999, ge=99, description="Permutations of Mantel tests.")
     shuffles: int = Field(
-        default=99, ge=19, description="Shuffled trees on which all learning is repeated."
+        default=199, ge=19, description="Shuffled trees on which all learning is repeated."
     )
     replicates: int = Field(default=1000, ge=100, description="Bootstrap replicates of clades.")
     worlds: int = Field(
@@ -166,12 +175,17 @@ def run(
     task = prepare(collection, config, streams, resources)
     # Matrices of a few hundred rows, thousands of times: more threads would wait for each other.
     with need("threadpoolctl").threadpool_limits(1):
-        found = measure(task, config, streams, resources)
+        found = measure(task, config, streams, resources, collection=collection)
     return report_of(collection, found, config, streams, resources)
 
 
 def measure(
-    task: KinshipTask, config: KinshipConfig, streams: RandomStreams, resources: Resources
+    task: KinshipTask,
+    config: KinshipConfig,
+    streams: RandomStreams,
+    resources: Resources,
+    *,
+    collection: Collection | None = None,
 ) -> KinshipFindings:
     """Compute every number of the study from a joined task.
 
@@ -180,6 +194,8 @@ def measure(
     task : KinshipTask
     config, streams, resources
         As in `run`.
+    collection : Collection, optional
+        Needed for ``fine_tune`` alone, which reads the pictures again.
     """
     features = raw_features(task)
     correlations = dict(_raw_correlations(task, features, config, streams))
@@ -200,17 +216,15 @@ def measure(
         for name, plan in plans.items():
             held_out["ridge", name] = measures.held_out_ridge(nested[name], plan, task.distances)
         nulls = _shuffled(task, nested, config, streams, resources)
-        if "attention_head" in config.models:
+        for model, learner in _networks(collection, task, config, resources).items():
             from kinlens.studies.kinship_network import held_out_network, in_sample_network
 
             # Once more, because torch has brought threads of its own by now.
             with need("threadpoolctl").threadpool_limits(1):
-                in_sample["attention_head"] = in_sample_network(
-                    task, config.folds, streams, resources
-                )
+                in_sample[model] = in_sample_network(learner, task, config.folds, streams)
                 for name, plan in plans.items():
-                    held_out["attention_head", name] = held_out_network(
-                        task, plan, name, config.folds, streams, resources
+                    held_out[model, name] = held_out_network(
+                        learner, task, plan, name, config.folds, streams, resources
                     )
         for (model, name), found in held_out.items():
             null = nulls[name] if model == "ridge" else np.empty(0)
@@ -246,6 +260,24 @@ def measure(
         ),
         pairs=pairs,
     )
+
+
+def _networks(
+    collection: Collection | None, task: KinshipTask, config: KinshipConfig, resources: Resources
+) -> dict[str, Learner]:
+    """Set up the networks that are asked for; torch is loaded only then."""
+    networks: dict[str, Learner] = {}
+    if "attention_head" in config.models:
+        from kinlens.studies.kinship_network import published_network
+
+        networks["attention_head"] = published_network(task, resources)
+    if config.fine_tune and collection is not None:
+        from kinlens.studies.kinship_network import fine_tuned
+
+        networks["fine_tuned"] = fine_tuned(
+            collection, task, config.fine_tune, config.weights, resources
+        )
+    return networks
 
 
 def _raw_correlations(

@@ -42,10 +42,13 @@ _WORDS = {
     ("raw", "cosine", "none"): "raw looks, cosine",
     ("in_sample", "ridge", "none"): "ridge, species it learned from (circular)",
     ("in_sample", "attention_head", "none"): "network, species it learned from (circular)",
+    ("in_sample", "fine_tuned", "none"): "fine-tuned, species it learned from (circular)",
     ("held_out", "ridge", "species"): "ridge, species never seen",
     ("held_out", "ridge", "clade"): "ridge, clades never seen",
     ("held_out", "attention_head", "species"): "network, species never seen",
     ("held_out", "attention_head", "clade"): "network, clades never seen",
+    ("held_out", "fine_tuned", "species"): "fine-tuned, species never seen",
+    ("held_out", "fine_tuned", "clade"): "fine-tuned, clades never seen",
 }
 
 

@@ -19,6 +19,7 @@ from kinlens.rng import RandomStreams
 from kinlens.studies import kinship_figures as figures
 from kinlens.studies.kinship import KinshipFindings
 from kinlens.studies.kinship_measures import visual_distances
+from kinlens.studies.kinship_model import placing_model
 from kinlens.studies.kinship_words import headlines_of, methods_of
 from kinlens.typing import ByteArray
 
@@ -77,9 +78,23 @@ def report_of(
         table_captions=captions,
         figures=drawn,
         embedding=_anndata(found),
+        model=_placing(collection, found, config, streams, resources),
         distances=DistanceMatrix(task.species, visual_distances(found.features, "cosine")),
         skipped=task.skipped,
     )
+
+
+def _placing(
+    collection: Collection,
+    found: KinshipFindings,
+    config: Any,
+    streams: RandomStreams,
+    resources: Resources,
+) -> dict[str, Any]:
+    with resources.progress.task("Learning to place new pictures", 1) as bar:
+        model = placing_model(found.task, len(collection.channels) or 3, config, streams)
+        bar.advance()
+    return model
 
 
 def _metrics(found: KinshipFindings, seed: int) -> list[dict[str, object]]:

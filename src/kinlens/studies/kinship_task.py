@@ -19,7 +19,7 @@ from kinlens.evaluate.folds import clade_folds, random_folds
 from kinlens.evaluate.groups import distance_clusters
 from kinlens.evaluate.splits import Split
 from kinlens.geometry.patristic import patristic_distances
-from kinlens.models.kinship import Pictures
+from kinlens.models.kinship_engine import Pictures
 from kinlens.models.pooling import mean_pool
 from kinlens.parallel import Resources
 from kinlens.records.collection import Collection

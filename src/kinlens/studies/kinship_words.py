@@ -33,7 +33,7 @@ def headlines_of(found: KinshipFindings) -> tuple[Headline, ...]:
             Headline(
                 f"Looks tell kinship: for {task.rank} never seen, predicted and true distance in "
                 f"the tree correlate at {_number(believed)}; shuffled trees: "
-                f"{believed.null_mean:.2f}, {_p(found.believed_p)}.{_of_ceiling(believed)}",
+                f"{_two(believed.null_mean)}, {_p(found.believed_p)}.{_of_ceiling(believed)}",
                 "good",
             )
         )
@@ -60,7 +60,7 @@ def headlines_of(found: KinshipFindings) -> tuple[Headline, ...]:
         out.append(
             Headline(
                 f"For whole clades never seen ({task.n_clades} clades by {task.clades_by}): r = "
-                f"{_number(clade)}; shuffled trees: {clade.null_mean:.2f}.{_of_ceiling(clade)}"
+                f"{_number(clade)}; shuffled trees: {_two(clade.null_mean)}.{_of_ceiling(clade)}"
             )
         )
     raw, cosine = (found.correlations["raw", kind, "none"] for kind in ("euclidean", "cosine"))
@@ -84,6 +84,14 @@ def headlines_of(found: KinshipFindings) -> tuple[Headline, ...]:
             Headline(
                 "The published network (attention pooling, cosine loss) on the same folds: r = "
                 f"{_number(network)} for {task.rank} never seen, beside {believed.value:.2f}."
+            )
+        )
+    tuned = found.correlations.get(("held_out", "fine_tuned", "species"))
+    if tuned is not None:
+        out.append(
+            Headline(
+                "With the last block of the network trained as well: r = "
+                f"{_number(tuned)} for {task.rank} never seen."
             )
         )
     if found.signal:
@@ -188,7 +196,12 @@ def _pair_words(found: KinshipFindings) -> str:
 
 
 def _number(each: Correlation) -> str:
-    return f"{each.value:.2f} ({each.low:.2f} to {each.high:.2f})"
+    return f"{_two(each.value)} ({_two(each.low)} to {_two(each.high)})"
+
+
+def _two(value: float | None) -> str:
+    """Write two decimals; what rounds to zero has no sign."""
+    return "unknown" if value is None else f"{round(value, 2) + 0.0:.2f}"
 
 
 def _of_ceiling(each: Correlation) -> str:
@@ -196,7 +209,8 @@ def _of_ceiling(each: Correlation) -> str:
         return ""
     ceiling = each.ceiling
     return (
-        f" Brownian motion would give {ceiling.mean:.2f} ({ceiling.low:.2f} to {ceiling.high:.2f})."
+        f" Brownian motion would give {_two(ceiling.mean)} ({_two(ceiling.low)} to "
+        f"{_two(ceiling.high)}), of which this is {each.value / ceiling.mean:.0%}."
     )
 
 

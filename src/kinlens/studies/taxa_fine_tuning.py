@@ -6,25 +6,18 @@ pictures. The network itself is `models.fine_tuned`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 
-from kinlens.embed.clip_networks import clip_network
-from kinlens.embed.encoders import parse_encoder
-from kinlens.embed.image_pipeline import read_square
-from kinlens.embed.timm_networks import timm_network
-from kinlens.errors import UsageError
 from kinlens.evaluate.metrics import Answers
 from kinlens.learn.fit import FitPlan
-from kinlens.models.fine_tuned import FineTunedClassifier, Trunk
-from kinlens.optional import need
+from kinlens.models.fine_tuned import FineTunedClassifier
 from kinlens.parallel import Resources
-from kinlens.progress import tracked
 from kinlens.records.collection import Collection
 from kinlens.rng import RandomStreams
 from kinlens.studies.taxa_task import Scored, Task, balanced_accuracy
+from kinlens.studies.trunks import open_trunk, read_squares
 from kinlens.typing import ByteArray, IntArray, ObjectArray
 
 __all__ = ["FineTuningConfig", "fine_tune"]
@@ -46,15 +39,6 @@ class FineTuningConfig(Protocol):
     @property
     def epochs(self) -> int:
         """Passes over the training pictures, at the most."""
-
-
-@dataclass(frozen=True)
-class _SquareReader:
-    """What `read_square` has to know: the squares that the network wants."""
-
-    input_size: int
-    n_channels: int
-    depth: str = "uint8"
 
 
 def fine_tune(
@@ -84,15 +68,12 @@ def fine_tune(
     list of Scored
         One for each rank, called ``fine_tuned``.
     """
-    spec = parse_encoder(config.fine_tune)
-    if spec.library == "descriptors":
-        raise UsageError("fine_tune needs a network: timm:NAME or open_clip:NAME.")
-    build = timm_network if spec.library == "timm" else clip_network
-    network = build(spec, n_channels=task.n_channels, weights=config.weights)
-    pictures = _squares(collection, task, network.input_size, resources)
+    opened = open_trunk(config.fine_tune, n_channels=task.n_channels, weights=config.weights)
+    images = [str(image) for image in task.table.image]
+    pictures = read_squares(collection, images, opened, resources.progress)
     labels, classes = _labels(task)
     model = FineTunedClassifier(
-        _trunk(network, task.n_channels),
+        opened.trunk,
         plan=FitPlan(
             epochs=config.epochs, patience=max(config.epochs // 5, 3), learning_rate=3e-4,
             weight_decay=0.01, gradient_norm=1.0,
@@ -144,27 +125,3 @@ def _labels(task: Task) -> tuple[IntArray, list[ObjectArray]]:
         columns.append([place.get(name, -1) for name in names])
         classes.append(known)
     return np.array(columns, dtype=np.int64).T, classes
-
-
-def _squares(collection: Collection, task: Task, size: int, resources: Resources) -> ByteArray:
-    reader: Any = _SquareReader(size, task.n_channels)
-    images = [str(image) for image in task.table.image]
-    squares = [
-        read_square(collection.image_files(image), reader)
-        for image in tracked(
-            images, resources.progress, "Reading pictures", total=len(images), unit="image"
-        )
-    ]
-    return np.stack(squares).astype(np.uint8)
-
-
-def _trunk(network: Any, n_channels: int) -> Trunk:
-    torch = need("torch")
-    mean, spread = np.asarray(network.mean, float), np.asarray(network.std, float)
-    if len(mean) != n_channels:
-        mean, spread = np.full(n_channels, mean.mean()), np.full(n_channels, spread.mean())
-    module = network.module.eval()
-    with torch.no_grad():
-        blank = torch.zeros(1, n_channels, network.input_size, network.input_size)
-        n_features = int(module(blank).shape[1])
-    return Trunk(module.requires_grad_(True).train(), n_features, mean=mean, spread=spread)

@@ -16,14 +16,13 @@ from typing import Any, Protocol
 import numpy as np
 import pandas as pd
 
-from kinlens.embed.encoders import open_encoder
-from kinlens.embed.images import embed_images
 from kinlens.errors import InputError
 from kinlens.io.results import read_model
 from kinlens.models.conformal import ConformalSets
 from kinlens.models.hierarchy import HierarchicalClassifier
 from kinlens.models.safe_rank import DeepestSafeRank, SafeAnswers
 from kinlens.parallel import Resources
+from kinlens.studies.new_pictures import EncoderOfRun, row_for_each
 from kinlens.studies.taxa_task import Task
 from kinlens.typing import Float32Array, FloatArray, IntArray
 
@@ -238,30 +237,9 @@ def predict(
         When the run has no model, or the encoder is not the one it was made with.
     """
     model = load_naming_model(run)
-    resources = resources or Resources()
-    encoder = open_encoder(
-        model.embedder,
-        n_channels=model.n_channels,
-        weights=weights,
-        device=resources.device,
-    )
-    if encoder.fingerprint != model.fingerprint:
-        raise InputError(
-            f"the run was made with the encoder {model.fingerprint}, but {model.embedder!r} is now "
-            f"{encoder.fingerprint}",
-            where=run,
-            remedy="Give the same --weights, or run the study again.",
-        )
-    names = [str(image) for image in images]
-    embedded = embed_images(list(images), encoder, ids=names, resources=resources)
-    table = model.table(embedded.values)
-    table.insert(0, "image", embedded.ids)
-    reasons = {skipped.file: skipped.reason for skipped in embedded.skipped}
-    whole = pd.DataFrame({"image": names}).merge(
-        table.drop_duplicates("image"), on="image", how="left"
-    )
-    whole["problem"] = [reasons.get(Path(name).as_posix(), "") for name in names]
-    return whole
+    encoder = EncoderOfRun(model.embedder, model.fingerprint, model.n_channels)
+    embedded = encoder.embed(images, run=run, weights=weights, resources=resources or Resources())
+    return row_for_each(images, embedded, model.table(embedded.values))
 
 
 def _finite(value: float) -> float | None:

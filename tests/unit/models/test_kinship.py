@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.base import clone
 
 from kinlens.errors import InputError, UsageError
 from kinlens.geometry.ordination import principal_coordinates
 from kinlens.geometry.patristic import patristic_distances
-from kinlens.models.kinship import KinshipEmbedder, Pictures, RidgeEngine, inner_folds
+from kinlens.models.kinship import KinshipEmbedder, RidgeEngine
+from kinlens.models.kinship_engine import Pictures, inner_folds
 from kinlens.models.kinship_placement import (
     hierarchical_quantile,
     nearest_branch_points,
@@ -22,6 +26,7 @@ from kinlens.models.kinship_ridge import (
     places_to_training,
     smoother_weights,
 )
+from kinlens.models.kinship_state import embedder_from_state, embedder_state
 from kinlens.models.pooling import attention_pool, attention_weights, mean_pool, unit_rows
 from kinlens.records.distances import DistanceMatrix
 from kinlens.records.tree import Tree
@@ -274,3 +279,25 @@ def test_pictures_are_chosen_by_group(rng: np.random.Generator) -> None:
     chosen = pictures.of_groups(np.array([2, 0]))
     assert chosen.groups.tolist() == [1, 0, 1, 0]
     assert chosen.values[:, 0].tolist() == [0, 2, 3, 5]
+
+
+# Kept on disk ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("n", [24, 5])
+def test_a_written_embedder_answers_as_before(n: int, rng: np.random.Generator) -> None:
+    tree, values, species = world(rng, n=n)
+    views = np.tile(np.array(["above", "below"], dtype=object), len(values) // 2)
+    model = KinshipEmbedder().fit(values, species, kinship=tree, views=views)
+    state = embedder_state(model)
+    again = embedder_from_state(json.loads(json.dumps(state["config"])), state["arrays"])
+    new, shown = values[:6] + 0.3, views[:6]
+    one, other = (each.predict(new, views=shown).frame() for each in (model, again))
+    pd.testing.assert_frame_equal(one, other)
+
+
+def test_a_state_of_another_format_is_refused(rng: np.random.Generator) -> None:
+    tree, values, species = world(rng, n=5)
+    state = embedder_state(KinshipEmbedder().fit(values, species, kinship=tree))
+    with pytest.raises(InputError, match="format 7"):
+        embedder_from_state(state["config"] | {"format": 7}, state["arrays"])
