@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
 
 import pytest
 
@@ -75,9 +74,15 @@ def test_help_is_there_before_the_reader_notices() -> None:
     command = [sys.executable, "-m", "kinlens", "--help"]
     seconds = []
     for _ in range(10):
-        began = time.perf_counter()
+        # Processor time, which a busy machine does not stretch as it does the time on the wall.
+        before = _seconds_of_children()
         subprocess.run(command, check=True, capture_output=True, env=os.environ)
-        seconds.append(time.perf_counter() - began)
+        seconds.append(_seconds_of_children() - before)
         if seconds[-1] < 0.5:
             return
     pytest.fail(f"`kinlens --help` took {min(seconds):.2f} s at its best.")
+
+
+def _seconds_of_children() -> float:
+    times = os.times()
+    return times.children_user + times.children_system
