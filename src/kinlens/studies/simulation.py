@@ -24,7 +24,7 @@ from kinlens.records.sequences import SequenceSet
 from kinlens.simulate.specimens import ShellPictures
 from kinlens.simulate.world import Truth, World
 
-__all__ = ["write_world"]
+__all__ = ["check_place", "write_world"]
 
 _RECORD = Path("truth", "world.json")
 # Enough pictures to outweigh handing over a block, few enough that the bar moves.
@@ -57,7 +57,7 @@ def write_world(
         When something else is in the way, or the place cannot be written.
     """
     folder = Path(folder)
-    _check_place(folder, force=force)
+    check_place(folder, record=_RECORD, force=force)
     with atomic_path(folder) as part:
         part.mkdir()
         (part / "images").mkdir()
@@ -84,10 +84,26 @@ def write_world(
         _write_truth(world, part)
 
 
-def _check_place(folder: Path, *, force: bool) -> None:
+def check_place(folder: Path, *, record: Path, force: bool) -> None:
+    """Refuse to write where anything else than a simulated dataset of the same kind is.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        Where the dataset will be.
+    record : pathlib.Path
+        The file, relative to the folder, by which such a dataset is known.
+    force : bool
+        Whether it may be replaced.
+
+    Raises
+    ------
+    UsageError
+        When something is in the way.
+    """
     if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
         return
-    if not (folder / _RECORD).is_file():
+    if not (folder / record).is_file():
         raise UsageError(
             f"{folder}: something else is there, which a simulated dataset may not replace. "
             "Choose another folder."

@@ -27,51 +27,14 @@ from kinlens.io.convert.dataset_folder import (
     require_folder,
     write_dataset,
 )
+from kinlens.io.label_sets import label_names
 from kinlens.io.metadata import read_table
 from kinlens.records.collection import Problem
+from kinlens.records.label_tree import HPA_GROUPS
 
-__all__ = ["CHANNELS", "GROUPS", "LABELS", "convert"]
+__all__ = ["CHANNELS", "convert"]
 
 CHANNELS = ("red", "green", "blue", "yellow")
-
-LABELS = (
-    "nucleoplasm",
-    "nuclear membrane",
-    "nucleoli",
-    "nucleoli fibrillar center",
-    "nuclear speckles",
-    "nuclear bodies",
-    "endoplasmic reticulum",
-    "golgi apparatus",
-    "peroxisomes",
-    "endosomes",
-    "lysosomes",
-    "intermediate filaments",
-    "actin filaments",
-    "focal adhesion sites",
-    "microtubules",
-    "microtubule ends",
-    "cytokinetic bridge",
-    "mitotic spindle",
-    "microtubule organizing center",
-    "centrosome",
-    "lipid droplets",
-    "plasma membrane",
-    "cell junctions",
-    "mitochondria",
-    "aggresome",
-    "cytosol",
-    "cytoplasmic bodies",
-    "rods & rings",
-)
-"""The 28 places, in the order of the numbers in the column ``Target``."""
-
-GROUPS: dict[str, tuple[str, ...]] = {
-    "nucleus": LABELS[0:6],
-    "cytoplasm": (*LABELS[11:20], *LABELS[23:28]),
-    "secretory": (*LABELS[6:11], *LABELS[20:23]),
-}
-"""The three regions of the Cell Atlas to which the places belong."""
 
 _SUFFIXES = (".png", ".jpg", ".tif", ".webp")
 
@@ -123,7 +86,7 @@ def convert(
     for number, (name, target) in enumerate(
         zip(frame["Id"], frame["Target"], strict=True), start=2
     ):
-        labels = _labels(table, number, target)
+        labels = label_names(target, where=f"{table} row {number}")
         files = {channel: folder / f"{name}_{channel}{suffix}" for channel in CHANNELS}
         absent = [channel for channel, file in files.items() if not file.is_file()]
         if absent:
@@ -141,21 +104,11 @@ def convert(
             "name": "Human Protein Atlas (Kaggle)",
             "channels": CHANNELS,
             "channel_pattern": "{image}_{channel}" + suffix,
-            "labels": GROUPS,
+            "labels": dict(HPA_GROUPS),
         },
         problems=tuple(problems),
     )
     return write_dataset(dataset, contents, options=options or ConversionOptions(), source=source)
-
-
-def _labels(table: Path, number: int, target: str) -> list[str]:
-    codes = target.split()
-    wrong = [code for code in codes if not (code.isdecimal() and int(code) < len(LABELS))]
-    if wrong or not codes:
-        raise InputError(
-            f"Target {target!r} in row {number} is not a list of numbers from 0 to 27", where=table
-        )
-    return [LABELS[code] for code in sorted({int(code) for code in codes})]
 
 
 def _suffix(folder: Path, names: list[str]) -> str:

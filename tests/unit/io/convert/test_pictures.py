@@ -14,6 +14,7 @@ from kinlens.io.convert import bimages, class_folders, endless_forams, hpa_kaggl
 from kinlens.io.convert.dataset_folder import ConversionOptions
 from kinlens.io.folder import read_collection
 from kinlens.io.images import read_channels
+from kinlens.records.label_tree import HPA_GROUPS, HPA_LABELS
 
 Write = Callable[..., bytes]
 
@@ -243,17 +244,17 @@ def test_hpa_kaggle(tmp_path: Path, atlas: Path) -> None:
 
 
 def test_hpa_groups_hold_each_label_once() -> None:
-    grouped = [label for group in hpa_kaggle.GROUPS.values() for label in group]
-    assert sorted(grouped) == sorted(hpa_kaggle.LABELS)
-    assert len(set(hpa_kaggle.LABELS)) == 28
+    grouped = [label for group in HPA_GROUPS.values() for label in group]
+    assert sorted(grouped) == sorted(HPA_LABELS)
+    assert len(set(HPA_LABELS)) == 28
 
 
 @pytest.mark.parametrize(
     ("table", "words"),
     [
         ("id,Target\na,1\n", r"no column 'Id'\. Known names: id, Target"),
-        (f"Id,Target\n{IDS[0]},28\n", "'28' in row 2 is not a list of numbers from 0 to 27"),
-        (f"Id,Target\n{IDS[0]},1 x\n", "'1 x' in row 2"),
+        (f"Id,Target\n{IDS[0]},28\n", "row 2: Target '28' is not a list of numbers from 0 to 27"),
+        (f"Id,Target\n{IDS[0]},1 x\n", "row 2: Target '1 x'"),
         (f"Id,Target\n{IDS[0]},1\n{IDS[0]},2\n", "more than once"),
         ("Id,Target\nlost,1\n", "not one picture can be used"),
     ],
