@@ -24,6 +24,7 @@ from kinlens.atomic import atomic_path
 from kinlens.config import Config
 from kinlens.errors import KinlensError
 from kinlens.learn.optimizers import Muon
+from kinlens.learn.patience import Patience
 from kinlens.optional import need
 from kinlens.parallel import torch_device
 from kinlens.progress import SILENT, Progress
@@ -47,6 +48,9 @@ class FitPlan(Config):
         At the most.
     patience : int or None
         Stop after this many epochs without a better validation score; never when None.
+    restarts : int
+        How often, instead of stopping, training goes back to the best weights so far and on with a
+        tenth of the learning rate.
     optimizer : {"adamw", "muon"}
         Muon needs far fewer steps where most weights are matrices, at some more work for each.
     learning_rate, weight_decay : float
@@ -66,6 +70,7 @@ class FitPlan(Config):
 
     epochs: int = 50
     patience: int | None = 10
+    restarts: int = Field(default=0, ge=0)
     optimizer: Literal["adamw", "muon"] = "adamw"
     learning_rate: float = 1e-3
     weight_decay: float = 0.0
@@ -261,6 +266,7 @@ class _Watch(lightning.Callback):  # type: ignore[name-defined]
         self.best_epoch = 0
         self.best_score = math.inf
         self.history: list[dict[str, float]] = []
+        self._patience = Patience(plan.patience, plan.restarts)
         self._average: Any = None
         self._resumed_average: dict[str, Any] | None = None
         self._losses: list[Any] = []
@@ -304,10 +310,13 @@ class _Watch(lightning.Callback):  # type: ignore[name-defined]
                 "cpu_seconds": time.process_time() - self._started,
             }
         )
+        verdict = self._patience.judge(epoch, best_epoch=self.best_epoch)
+        if verdict == "restart" and self.best is not None:
+            self._restart(trainer, task.network)
         self.advance()
         if self.checkpoint is not None:
             self._save(trainer)
-        if self.plan.patience is not None and epoch - self.best_epoch >= self.plan.patience:
+        if verdict == "stop":
             trainer.should_stop = True
 
     def state_dict(self) -> dict[str, Any]:
@@ -316,12 +325,20 @@ class _Watch(lightning.Callback):  # type: ignore[name-defined]
             "best_epoch": self.best_epoch,
             "best_score": self.best_score,
             "history": self.history,
+            "patience": [self._patience.used, self._patience.since],
             "average": None if self._average is None else self._average.state_dict(),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self._resumed_average = state.pop("average")
+        self._patience.used, self._patience.since = state.pop("patience")
         self.__dict__.update(state)
+
+    def _restart(self, trainer: Any, network: Any) -> None:
+        network.load_state_dict(self.best)
+        self._average = None
+        for group in trainer.optimizers[0].param_groups:
+            group["lr"] /= 10.0
 
     def _move_average(self, network: Any, *, step: int) -> None:
         if self._average is None:

@@ -2,6 +2,9 @@
 
 A painter takes a `Canvas` and returns ink from 0 to about 1. Which label is painted in which cell
 is decided in `cell_world`; the microscope is in `micrograph`.
+
+Everywhere, `angle` and `depth` are arrays of places in the cell as in `cells`, `points` is an array
+of pixel coordinates, shape (n, 2), and `weight` the height of each spot.
 """
 
 from __future__ import annotations
@@ -30,6 +33,9 @@ class Canvas:
         Side of the picture in pixels.
     rng : numpy.random.Generator
         Draws everything.
+
+    Attributes
+    ----------
     grid : Grid
         Where each pixel lies.
     nucleoli : array of shape (n, 2)

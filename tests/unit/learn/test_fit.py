@@ -141,3 +141,38 @@ def test_refuses_to_go_on_with_nan():
 
     with pytest.raises(TrainingDivergedError, match=r"in epoch 1 .*Lower learning_rate"):
         fit(network(), broken, SumBatches(), score=score, plan=plan, seed=0)
+
+
+def test_when_patience_runs_out_training_restarts_from_the_best_weights_at_a_tenth_of_the_rate():
+    scores = iter([3.0, 2.0, 5.0, 5.0, 5.0, 5.0, 5.0])
+    seen = []
+
+    def told(model):
+        seen.append(model[1].weight.detach().clone())
+        return next(scores)
+
+    plan = FitPlan(epochs=20, learning_rate=0.1, patience=2, restarts=1, schedule="constant")
+    fitted = fit(network(), objective, SumBatches(), score=told, plan=plan, seed=0, device="cpu")
+    # Two epochs to the best, two of patience, the restart, two more, the end.
+    assert fitted.history["learning_rate"].round(6).tolist() == [0.1] * 4 + [0.01] * 2
+    assert fitted.best_epoch == 2
+    best, before, after = seen[1], seen[3], seen[4]
+    assert (after - best).abs().max() < (after - before).abs().max()
+
+
+def test_a_restart_survives_an_interruption(tmp_path: Path):
+    plan = FitPlan(epochs=20, learning_rate=0.1, patience=2, restarts=1, schedule="constant")
+    scripted = [3.0, 2.0, 5.0, 5.0, 5.0, 5.0]
+
+    def trained(scores, checkpoint=None):
+        told = iter(scores)
+        return fit(
+            network(), objective, SumBatches(), score=lambda _: next(told), plan=plan, seed=0,
+            device="cpu", checkpoint=checkpoint,
+        )  # fmt: skip
+
+    with pytest.raises(StopIteration):
+        trained(scripted[:4], tmp_path / "state.ckpt")  # dies in the epoch after the restart
+    resumed = trained(scripted[4:], tmp_path / "state.ckpt")
+    columns = ["epoch", "loss", "score", "learning_rate"]
+    np.testing.assert_array_equal(trained(scripted).history[columns], resumed.history[columns])
