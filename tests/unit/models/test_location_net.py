@@ -46,9 +46,13 @@ def fitted(kind, world, *, plan=PLAN, start=None):
 
 @pytest.mark.parametrize(
     "kind",
-    [Independent(3), Gated(np.array([0, 0, 1])), Combined(np.indices((2, 2, 2)).reshape(3, -1).T > 0)],
+    [
+        Independent(3),
+        Gated(np.array([0, 0, 1])),
+        Combined(np.indices((2, 2, 2)).reshape(3, -1).T > 0),
+    ],
     ids=["independent", "gated", "combined"],
-)  # fmt: skip
+)
 def test_every_kind_learns_what_is_planted(kind, world):
     pictures, truth = world
     model = fitted(kind, world)
