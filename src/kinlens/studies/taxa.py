@@ -16,6 +16,7 @@ from kinlens.evaluate.metrics import Answers, Scores, estimate_scores
 from kinlens.evaluate.resample import permutation_p_value, permuted_labels
 from kinlens.models.classifiers import BASELINES, MODELS, build_classifier
 from kinlens.models.hierarchy import HierarchicalClassifier
+from kinlens.optional import need
 from kinlens.parallel import Resources
 from kinlens.records.collection import Collection
 from kinlens.records.result import StudyResult, metric_row
@@ -90,21 +91,30 @@ def run(
         For a rank or model that does not exist.
     """
     task = prepare(collection, config, streams, resources)
-    classifier = fit_hierarchical(task, task.split.development, streams.integer("hierarchical"))
-    scored = compare_models(task, classifier, config, streams, resources)
-    if config.fine_tune:
-        # Networks take seconds to import, and most runs need none.
-        from kinlens.studies.taxa_fine_tuning import fine_tune
+    # Matrices of some hundred rows, many times: more threads of BLAS would wait for each other.
+    with need("threadpoolctl").threadpool_limits(1, user_api="blas"):
+        classifier = fit_hierarchical(task, task.split.development, streams.integer("hierarchical"))
+        scored = compare_models(task, classifier, config, streams, resources)
+        if config.fine_tune:
+            # Networks take seconds to import, and most runs need none.
+            from kinlens.studies.taxa_fine_tuning import fine_tune
 
-        scored += fine_tune(collection, task, config, streams, resources)
-    scored = with_choice(scored)
-    naming = fit_naming_model(task, classifier, config)
-    metrics = [
-        row for each in scored for row in _metric_rows(each, task, config, streams, resources)
-    ]
-    return report_of(
-        collection, task, config, streams, resources, scored=scored, naming=naming, metrics=metrics
-    )
+            scored += fine_tune(collection, task, config, streams, resources)
+        scored = with_choice(scored)
+        naming = fit_naming_model(task, classifier, config)
+        metrics = [
+            row for each in scored for row in _metric_rows(each, task, config, streams, resources)
+        ]
+        return report_of(
+            collection,
+            task,
+            config,
+            streams,
+            resources,
+            scored=scored,
+            naming=naming,
+            metrics=metrics,
+        )
 
 
 def compare_models(
