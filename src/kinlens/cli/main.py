@@ -15,6 +15,7 @@ from kinlens.cli import (
     distances,
     doctor,
     embed,
+    explore,
     predict,
     report,
     run,
@@ -45,6 +46,7 @@ for verb in (
     predict,
     search,
     report,
+    explore,
     embed,
     distances,
 ):

@@ -1,0 +1,42 @@
+// What every run found, as its report says it: sentences, then figures.
+
+import { h, readable } from "./dom";
+import type { ExhibitData } from "./exhibit";
+import { csvOf, type Exports } from "./export";
+import type { FindingsInfo } from "./types";
+
+export class FindingsView {
+  readonly element = h("section", { class: "findings view", "aria-label": "Findings" });
+  private isFilled = false;
+
+  constructor(private readonly exhibit: ExhibitData) {}
+
+  fill(): void {
+    if (this.isFilled) return;
+    this.isFilled = true;
+    this.exhibit.info.runs.forEach((run, number) => {
+      const figures = h("div", { class: "figures" });
+      this.element.append(
+        h(
+          "article",
+          { class: "sheet" },
+          h("h2", {}, run.title),
+          h("ul", { class: "headlines" }, run.headlines.map((line) => h("li", { class: line.verdict }, readable(line.sentence)))),
+          figures,
+        ),
+      );
+      void this.exhibit.source.json<FindingsInfo>(`run/${number}/findings.json`).then((found) => {
+        found.figures.forEach(({ title, caption, kind }, place) => {
+          const image = h("img", { alt: `${title}. ${caption}`, loading: "lazy" });
+          void this.exhibit.source.image(`run/${number}/figure/${place}.${kind}`).then((address) => (image.src = address));
+          figures.append(h("figure", {}, image, h("figcaption", {}, h("b", {}, title, "."), " ", caption)));
+        });
+      });
+    });
+  }
+
+  get exports(): Exports {
+    const rows = this.exhibit.info.runs.flatMap((run) => run.headlines.map((line) => [run.study, line.sentence]));
+    return { name: "findings", csv: () => csvOf(["study", "sentence"], rows) };
+  }
+}

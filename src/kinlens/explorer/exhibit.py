@@ -1,0 +1,309 @@
+"""From run folders to what the explorer shows: charts, trees, pictures and findings, joined.
+
+A part is there when a run or its dataset holds what it needs, and absent otherwise; nothing here
+fails because a study did not leave something. What is answered to a request is in `queries`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from kinlens.errors import InputError, UsageError
+from kinlens.explorer.charts import Chart, Column, column_of, columns_of, unit_square
+from kinlens.explorer.neighbours import Likenesses
+from kinlens.geometry.dendrogram import linkage_tree
+from kinlens.io.folder import read_collection
+from kinlens.io.results import read_result
+from kinlens.optional import need
+from kinlens.records.collection import Collection
+from kinlens.records.result import StudyResult
+from kinlens.records.slots import IMAGE, SEQUENCE, SPECIES, SPECIMEN, UMAP
+from kinlens.records.tree import Tree
+from kinlens.run import read_run
+from kinlens.typing import AnyArray, Float32Array
+
+__all__ = ["Exhibit", "ShownRun", "find_runs", "open_exhibit"]
+
+# Charts are offered in this order.
+_KINDS = (IMAGE.name, SEQUENCE.name, SPECIES.name)
+# A dendrogram of more species takes long, and cannot be compared by eye.
+_MOST_COMPARED = 3000
+
+
+@dataclass(frozen=True, eq=False)
+class ShownRun:
+    """One run folder, read.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        Where it is.
+    name : str
+        What it is called here: its study, numbered when there are several.
+    record : mapping
+        Its ``run.json``.
+    result : StudyResult
+        What its study found.
+    """
+
+    folder: Path
+    name: str
+    record: Mapping[str, Any]
+    result: StudyResult
+
+
+@dataclass(frozen=True, eq=False)
+class Exhibit:
+    """Everything that can be shown of one or several runs of one dataset.
+
+    Parameters
+    ----------
+    title : str
+        The dataset's name.
+    runs : tuple of ShownRun
+        In the order given.
+    charts : tuple of Chart
+        Pictures first.
+    dataset : Collection, optional
+        The dataset, when its folder is still there; without it, pictures are the run's thumbnails
+        and there is no tree.
+    notes : tuple of str
+        What is missing, and why, for whoever started the explorer.
+    """
+
+    title: str
+    runs: tuple[ShownRun, ...]
+    charts: tuple[Chart, ...]
+    dataset: Collection | None = None
+    notes: tuple[str, ...] = ()
+    _likenesses: dict[int, Likenesses] = field(default_factory=dict)
+    _predicted: dict[int, dict[str, int]] = field(default_factory=dict)
+
+    @property
+    def tree(self) -> Tree | None:
+        """The tree of the species, None without one."""
+        return self.dataset.tree if self.dataset is not None else None
+
+    @cached_property
+    def looks_tree(self) -> Tree | None:
+        """Species clustered by how unlike they look, from a run of `kinship`; None without one."""
+        for run in self.runs:
+            distances = run.result.distances
+            if run.result.study != "kinship" or distances is None:
+                continue
+            if 2 < len(distances) <= _MOST_COMPARED and np.isfinite(distances.values).all():
+                return linkage_tree(distances.values, distances.ids)
+        return None
+
+    @property
+    def genes(self) -> pd.DataFrame | None:
+        """Which species has which gene; None without a table."""
+        return self.dataset.genes if self.dataset is not None else None
+
+    def prediction_of(self, number: int, row: int) -> Mapping[str, Any]:
+        """Return what the run of a chart predicted of one thing; empty when it did not.
+
+        Parameters
+        ----------
+        number : int
+            The chart.
+        row : int
+            The thing.
+        """
+        chart = self.charts[number]
+        run = next((run for run in self.runs if run.name == chart.name), None)
+        table = run.result.predictions if run is not None else None
+        if table is None:
+            return {}
+        key = chart.kind if chart.kind in table.columns else "id"
+        if key not in table.columns:
+            return {}
+        if number not in self._predicted:
+            names = table[key].astype(str)
+            self._predicted[number] = {name: place for place, name in enumerate(names)}
+        place = self._predicted[number].get(chart.ids[row])
+        if place is None:
+            return {}
+        found = table.iloc[place].drop(key)
+        return {str(name): value for name, value in found.items()}
+
+    def likenesses(self, number: int) -> Likenesses:
+        """Return what finds similar things on a chart."""
+        if number not in self._likenesses:
+            chart = self.charts[number]
+            specimen = chart.column(SPECIMEN.name)
+            groups = None
+            if specimen is not None and not np.isnan(specimen.values).any():
+                groups = specimen.values.astype(np.int64)
+            self._likenesses[number] = Likenesses(chart.vectors, groups)
+        return self._likenesses[number]
+
+    def run_of(self, study: str) -> ShownRun | None:
+        """Return the first run of a study."""
+        return next((run for run in self.runs if run.result.study == study), None)
+
+
+def find_runs(places: Sequence[str | Path]) -> list[Path]:
+    """List the run folders among `places`, and those inside them, such as a whole tour.
+
+    Raises
+    ------
+    InputError
+        When a place neither is nor holds a finished run.
+    """
+    found: list[Path] = []
+    for place in map(Path, places):
+        inside = [place] if (place / "run.json").is_file() else sorted(place.glob("*/run.json"))
+        folders = [path if path.is_dir() else path.parent for path in inside]
+        finished = [folder for folder in folders if (folder / "result.json").is_file()]
+        if not finished:
+            # Its own words for a folder that is no run, or not a finished one.
+            read_run(place)
+            read_result(place)
+        found += finished
+    return list(dict.fromkeys(found))
+
+
+def open_exhibit(runs: Sequence[str | Path], *, dataset: str | Path | None = None) -> Exhibit:
+    """Read run folders, and the dataset that they came from when it can be found.
+
+    Parameters
+    ----------
+    runs : sequence of path
+        Run folders, or folders that hold some.
+    dataset : path, optional
+        The dataset folder. Left out, it is looked for beside the runs and in the working folder,
+        by the name and content that the runs recorded.
+
+    Raises
+    ------
+    InputError
+        When a folder is no finished run, or `dataset` is not the one that the runs came from.
+    UsageError
+        When no run is given.
+    """
+    folders = find_runs(runs)
+    if not folders:
+        raise UsageError("no run to explore; give the folder of a finished one.")
+    shown = _named([(folder, read_run(folder), read_result(folder)) for folder in folders])
+    collection, notes = _find_dataset(shown, dataset)
+    charts = [chart for run in shown if (chart := _chart_of(run)) is not None]
+    charts.sort(key=lambda chart: _KINDS.index(chart.kind) if chart.kind in _KINDS else 9)
+    title = collection.name if collection is not None else str(shown[0].record.get("source") or "")
+    return Exhibit(title or shown[0].folder.name, shown, tuple(charts), collection, tuple(notes))
+
+
+def _named(read: Sequence[tuple[Path, dict[str, Any], StudyResult]]) -> tuple[ShownRun, ...]:
+    seen: dict[str, int] = {}
+    shown = []
+    for folder, record, result in read:
+        seen[result.study] = seen.get(result.study, 0) + 1
+        again = seen[result.study]
+        name = result.study if again == 1 else f"{result.study} {again}"
+        shown.append(ShownRun(folder, name, record, result))
+    return tuple(shown)
+
+
+# The dataset -------------------------------------------------------------------------------------
+
+
+def _find_dataset(
+    runs: Sequence[ShownRun], given: str | Path | None
+) -> tuple[Collection | None, list[str]]:
+    if given is not None:
+        collection = read_collection(given)
+        changed = sorted({name for run in runs for name in _changed(run, collection)})
+        if changed:
+            raise InputError(
+                "not the dataset that the run came from: other content of " + ", ".join(changed),
+                where=given,
+                remedy="Give the dataset folder as it was when the study ran, or leave --data out.",
+            )
+        return collection, []
+    for run in runs:
+        name = run.record.get("source")
+        if not isinstance(name, str) or not name:
+            continue
+        for folder in (run.folder.resolve().parent / name, Path.cwd() / name):
+            if not folder.is_dir():
+                continue
+            try:
+                collection = read_collection(folder)
+            except InputError:
+                continue
+            if not any(_changed(each, collection) for each in runs):
+                return collection, []
+    return None, [
+        "The dataset was not found beside the run, or has changed since: pictures are the run's "
+        "own thumbnails, and there is no tree. --data FOLDER names it."
+    ]
+
+
+def _changed(run: ShownRun, collection: Collection) -> list[str]:
+    """Name the inputs of a run that the dataset lacks or holds with other content."""
+    recorded = run.record.get("inputs") or {}
+    return [name for name, digest in recorded.items() if collection.hashes.get(name) != digest]
+
+
+# Charts ------------------------------------------------------------------------------------------
+
+
+def _chart_of(run: ShownRun) -> Chart | None:
+    path = run.folder / "embedding.h5ad"
+    if not path.is_file():
+        return None
+    container = need("anndata").read_h5ad(path)
+    vectors = np.asarray(container.X, dtype=np.float32)
+    if len(vectors) == 0 or not np.isfinite(vectors).all():
+        return None
+    if UMAP.key in container.obsm:
+        points, placed_by = np.asarray(container.obsm[UMAP.key]), "UMAP"
+    else:
+        points, placed_by = _two_components(vectors), "two principal components"
+    ids = tuple(map(str, container.obs_names))
+    frame = container.obs.reset_index(drop=True)
+    kind = str(container.obs_names.name or IMAGE.name)
+    if kind == SPECIES.name and SPECIES.name not in frame.columns:
+        frame.insert(0, SPECIES.name, list(ids))
+    columns = columns_of(frame)
+    if kind == IMAGE.name and run.result.predictions is not None:
+        columns = (*_answer_columns(run.result.predictions, ids), *columns)
+    return Chart(run.name, kind, placed_by, ids, unit_square(points), columns, vectors)
+
+
+def _two_components(vectors: Float32Array) -> AnyArray:
+    """Return the first two principal components; zeros where there are none."""
+    centred = np.asarray(vectors - vectors.mean(axis=0), dtype=np.float64)
+    points = np.zeros((len(vectors), 2))
+    if min(centred.shape) > 2:
+        left, size, _ = need("scipy.sparse.linalg").svds(
+            centred, k=2, v0=np.ones(min(centred.shape))
+        )
+        points[:] = (left * size)[:, ::-1]
+    else:
+        points[:, : centred.shape[1]] = centred[:, :2]
+    # The sign of a component means nothing: let the farthest point lie on the positive side.
+    farthest = np.abs(points).argmax(axis=0)
+    return points * np.where(points[farthest, [0, 1]] < 0, -1.0, 1.0)
+
+
+def _answer_columns(predictions: pd.DataFrame, ids: Sequence[str]) -> tuple[Column, ...]:
+    """Return whether each picture was named right, and how surely, from a table of answers."""
+    needed = {IMAGE.name, "species", "true_species"}
+    if not needed <= set(predictions.columns):
+        return ()
+    table = predictions.drop_duplicates(IMAGE.name).set_index(IMAGE.name).reindex(list(ids))
+    was_asked = table["true_species"].notna()
+    is_right = table["species"] == table["true_species"]
+    verdict = pd.Series(np.where(is_right, "right", "wrong"), index=table.index)
+    found = [column_of("answer", verdict.where(was_asked, "not tested"))]
+    if "species_probability" in table.columns:
+        found.append(column_of("confidence", table["species_probability"]))
+    return tuple(found)
