@@ -13,7 +13,7 @@ PYTHON ?= $(shell for each in python3 python3.13 python3.12 python3.11; do \
 	if $$each -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; \
 	then echo $$each; break; fi; done)
 
-.PHONY: help demo test test-all check docs bench validate clean
+.PHONY: help demo test test-all check docs bench validate explorer clean
 
 help: ## List the targets.
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 12
@@ -42,8 +42,12 @@ bench: $(INSTALLED) ## Run every benchmark; each prints its own table.
 validate: $(INSTALLED) ## Compute golden values again with the programs that they come from (R among them).
 	@for each in validation/*.py; do echo "== $$each"; $(VENV)/bin/python "$$each"; done
 
+explorer: ## Build the page of `kinlens explore` anew; needs node and npm, which nothing else does.
+	npm --prefix frontend ci --no-fund --no-audit
+	npm --prefix frontend run build
+
 clean: ## Remove what the targets above made, the .venv included.
-	rm -rf $(VENV) build dist demo .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) build dist demo frontend/node_modules .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	find $(CODE) -name __pycache__ -prune -exec rm -rf {} +
 
 $(INSTALLED): pyproject.toml constraints.txt

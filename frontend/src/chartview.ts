@@ -24,6 +24,7 @@ export class ChartView {
     role: "application",
     "aria-label": "Map. Arrow keys move, plus and minus zoom, 0 shows all, Enter picks the point in the middle, N the next one, B selects what is on the screen, Escape clears.",
   });
+  private readonly sheet = h("div", { class: "sheet-of-points" });
   private readonly legend = h("div", { class: "legend" });
   private readonly colourSelect = h("select", { id: "colour", "aria-label": "Colour by" });
   private readonly chartSelect = h("select", { id: "chart", "aria-label": "Map of" });
@@ -65,14 +66,13 @@ export class ChartView {
     this.element = h(
       "section",
       { class: "map pane", "aria-label": "Map" },
-      this.canvas,
-      this.over,
       h(
         "div",
         { class: "key" },
         h("div", { class: "row" }, this.chartSelect, h("label", { for: "colour" }, "coloured by"), this.colourSelect),
         this.legend,
       ),
+      this.sheet,
       h(
         "div",
         { class: "tools", role: "toolbar", "aria-label": "Map tools" },
@@ -82,14 +82,14 @@ export class ChartView {
         tool("−", "Farther (−)", () => this.zoom(1 / 1.6)),
         tool("⤢", "Show all (0)", () => this.fit()),
       ),
-      this.status,
     );
+    this.sheet.append(this.canvas, this.over, this.status);
     this.colourSelect.addEventListener("change", () => this.store.update({ colour: this.chosenColour() }));
     this.chartSelect.addEventListener("change", () =>
       this.store.update({ chart: Number(this.chartSelect.value), colour: "", camera: null, thing: null, lasso: [] }),
     );
     this.listen();
-    new ResizeObserver(() => this.resize()).observe(this.element);
+    new ResizeObserver(() => this.resize()).observe(this.sheet);
   }
 
   /** Shows the chart that the state names. */
@@ -385,15 +385,15 @@ export class ChartView {
   private resize(): void {
     const ratio = Math.min(window.devicePixelRatio || 1, 2);
     for (const canvas of [this.canvas, this.over]) {
-      canvas.width = Math.max(1, Math.round(this.element.clientWidth * ratio));
-      canvas.height = Math.max(1, Math.round(this.element.clientHeight * ratio));
+      canvas.width = Math.max(1, Math.round(this.sheet.clientWidth * ratio));
+      canvas.height = Math.max(1, Math.round(this.sheet.clientHeight * ratio));
     }
     this.draw();
   }
 
   private drawNow(): void {
     if (!this.chart || this.canvas.width < 2) return;
-    const ratio = this.canvas.width / this.element.clientWidth;
+    const ratio = this.canvas.width / this.sheet.clientWidth;
     const scale = this.side * this.camera[2];
     const [left, top] = this.toChart(0, 0);
     const [right, bottom] = this.toChart(this.over.clientWidth, this.over.clientHeight);
@@ -457,14 +457,16 @@ export class ChartView {
     if (this.hover !== null) this.drawLabel(context, this.hover, ink, paper);
     if (this.marker) {
       const [x, y] = this.toPixels(...this.marker);
-      context.strokeStyle = accent;
-      context.lineWidth = 2.5;
       context.beginPath();
       for (const [dx, dy] of [[1, 0], [-1, 0], [0, 1], [0, -1]]) {
         context.moveTo(x + 5 * dx, y + 5 * dy);
         context.lineTo(x + 16 * dx, y + 16 * dy);
       }
-      context.stroke();
+      for (const [colour, width] of [[paper, 7], [ink, 2.5]] as const) {
+        context.strokeStyle = colour;
+        context.lineWidth = width;
+        context.stroke();
+      }
     }
   }
 

@@ -10,7 +10,7 @@ import type { State, Store } from "./state";
 import type { TreeShape } from "./treeshape";
 import type { TreePlace } from "./types";
 
-const MOST_ROW = 46;
+const MOST_ROW = 58;
 const LABELS_FROM = 9;
 const PICTURES_FROM = 22;
 const PAD = 14;
@@ -210,7 +210,9 @@ export class TreeView {
     const { tree } = this;
     const looks = this.exhibit.looks!;
     const stretch = (tree.tips.length - 1) / Math.max(looks.tips.length - 1, 1);
-    const x = (node: number) => width - PAD - (looks.depth[node] / looks.height) * width * 0.28;
+    // The tools stand at the right edge.
+    const edge = width - PAD - 34;
+    const x = (node: number) => edge - (looks.depth[node] / looks.height) * width * 0.28;
     const y = (node: number) => PAD + (looks.row[node] * stretch + 0.5) * this.effectiveRow;
     const parts: SVGElement[] = [];
     const labels = this.effectiveRow >= LABELS_FROM ? Math.min(170, width * 0.24) : 20;
@@ -223,11 +225,11 @@ export class TreeView {
       const value = this.colouring?.tip(name);
       const colour = value === undefined ? undefined : css(this.colouring!.scale.colourOf(value));
       const isOut = selected.size > 0 && !selected.has(name);
-      parts.push(s("path", { class: `link${isOut ? " out" : ""}`, d: `M${x1} ${y1}C${middle} ${y1} ${middle} ${y2} ${x2} ${y2}`, ...(colour ? { stroke: colour } : {}) }));
+      parts.push(s("path", { class: `tie${isOut ? " out" : ""}`, d: `M${x1} ${y1}C${middle} ${y1} ${middle} ${y2} ${x2} ${y2}`, style: colour ? { stroke: colour } : {} }));
     }
     parts.push(s("path", { class: "branch", d: this.branches(looks, 0, x, y) }));
     parts.push(s("text", { class: "caption", x: PAD, y: this.scroller.scrollTop + this.scroller.clientHeight - 8 }, "tree"));
-    parts.push(s("text", { class: "caption", x: width - PAD, y: this.scroller.scrollTop + this.scroller.clientHeight - 8, "text-anchor": "end" }, "looks (average linkage, cosine)"));
+    parts.push(s("text", { class: "caption", x: edge, y: this.scroller.scrollTop + this.scroller.clientHeight - 8, "text-anchor": "end" }, "looks (average linkage, cosine)"));
     return parts;
   }
 

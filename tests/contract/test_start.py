@@ -48,6 +48,7 @@ VERBS = (
     ["demo"],
     ["doctor"],
     ["embed"],
+    ["explore"],
     ["predict"],
     ["report"],
     ["run"],

@@ -51,5 +51,6 @@ def demo(
         )
     for sentence in tour.sentences:
         display.note(f"• {sentence}")
-    display.note("\nOpen the report in a browser:")
+    display.note(f"\nLook around, and ask with a picture of your own: kinlens explore {out}")
+    display.note("Open the report in a browser:")
     typer.echo(tour.report)

@@ -1,1 +1,1 @@
-"""The page on which a run is looked at and asked: what is shown, how it is served, how it is kept."""
+"""The page on which runs are looked at and asked: what it shows, and how it is served or kept."""

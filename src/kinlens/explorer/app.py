@@ -157,9 +157,7 @@ class _Desk:
 async def _body(request: Request) -> bytes:
     """Read a body that stays below the limit, whatever its header says."""
     announced = request.headers.get("content-length", "")
-    too_large = UploadError(
-        f"An upload may have {MOST_BYTES // 2**20} MB at the most.", status=413
-    )
+    too_large = UploadError(f"An upload may have {MOST_BYTES // 2**20} MB at the most.", status=413)
     if announced.isdigit() and int(announced) > MOST_BYTES:
         raise too_large
     parts = bytearray()

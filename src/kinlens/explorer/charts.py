@@ -118,7 +118,7 @@ def unit_square(points: AnyArray) -> Float32Array:
     low, high = points.min(axis=0), points.max(axis=0)
     span = float((high - low).max()) or 1.0
     centred = (points - (low + high) / 2) / span * (1 - 2 * _MARGIN) + 0.5
-    return centred.astype(np.float32)
+    return np.asarray(centred, dtype=np.float32)
 
 
 def columns_of(frame: pd.DataFrame) -> tuple[Column, ...]:
@@ -161,9 +161,8 @@ def column_of(name: str, values: pd.Series | Sequence[object]) -> Column:
     series = pd.Series(values).reset_index(drop=True)
     if pd.api.types.is_numeric_dtype(series) and not pd.api.types.is_bool_dtype(series):
         return Column(name, "number", series.to_numpy(dtype=np.float32, na_value=np.nan))
-    texts = series.astype(object).where(series.notna(), None)
-    texts = texts.map(lambda value: None if value in (None, "") else str(value))
-    codes, categories = pd.factorize(texts, sort=True)
+    texts = [None if pd.isna(value) or value == "" else str(value) for value in series]
+    codes, categories = pd.factorize(np.array(texts, dtype=object), sort=True)
     numbers = codes.astype(np.float32)
     numbers[codes < 0] = np.nan
     return Column(name, "category", numbers, tuple(map(str, categories)))

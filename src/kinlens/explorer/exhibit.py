@@ -163,6 +163,7 @@ def find_runs(places: Sequence[str | Path]) -> list[Path]:
         inside = [place] if (place / "run.json").is_file() else sorted(place.glob("*/run.json"))
         folders = [path if path.is_dir() else path.parent for path in inside]
         finished = [folder for folder in folders if (folder / "result.json").is_file()]
+        finished.sort(key=lambda folder: str(read_run(folder).get("started")))
         if not finished:
             # Its own words for a folder that is no run, or not a finished one.
             read_run(place)

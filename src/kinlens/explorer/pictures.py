@@ -87,7 +87,9 @@ class PictureShelf:
             ("channel", chart, row, channel), lambda: self._channel(chart, row, channel)
         )
 
-    def _remembered(self, key: tuple[object, ...], make: Callable[[], bytes | None]) -> bytes | None:
+    def _remembered(
+        self, key: tuple[object, ...], make: Callable[[], bytes | None]
+    ) -> bytes | None:
         with self._lock:
             if key in self._kept:
                 self._kept.move_to_end(key)

@@ -16,7 +16,7 @@ _NAME = re.compile(r"[^\w.:|-]+")
 
 
 def parse_pasted(text: str) -> list[tuple[str, str]]:
-    """Read names and sequences from pasted text, FASTA or bare letters.
+    r"""Read names and sequences from pasted text, FASTA or bare letters.
 
     Parameters
     ----------
@@ -33,7 +33,7 @@ def parse_pasted(text: str) -> list[tuple[str, str]]:
     --------
     >>> parse_pasted("acgt acgt 60")
     [('pasted', 'ACGTACGT')]
-    >>> parse_pasted(">one more\\nACGT")
+    >>> parse_pasted(">one more\nACGT")
     [('one', 'ACGT')]
     """
     found: list[tuple[str, list[str]]] = []

@@ -130,7 +130,10 @@ def allowed_hosts(port: int) -> frozenset[str]:
 
 
 def serve(
-    app: ASGIApp, opened: socket.socket, *, on_server: Callable[[uvicorn.Server], None] | None = None
+    app: ASGIApp,
+    opened: socket.socket,
+    *,
+    on_server: Callable[[uvicorn.Server], None] | None = None,
 ) -> None:
     """Serve until stopped.
 

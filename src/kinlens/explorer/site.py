@@ -123,7 +123,9 @@ class _Writer:
 
     def finish(self) -> None:
         self._flush()
-        self._write(0, [("exact", json.dumps(self._exact)), ("families", json.dumps(self._families))])
+        self._write(
+            0, [("exact", json.dumps(self._exact)), ("families", json.dumps(self._families))]
+        )
 
     def _flush(self) -> None:
         if self._family:

@@ -66,9 +66,7 @@ class TilePyramid:
             code = cells[:, 1] * side + cells[:, 0]
             order = np.argsort(code, kind="stable")
             starts = np.flatnonzero(np.diff(code[order], prepend=-1))
-            rank = np.arange(len(order)) - np.repeat(
-                starts, np.diff(np.append(starts, len(order)))
-            )
+            rank = np.arange(len(order)) - np.repeat(starts, np.diff(np.append(starts, len(order))))
             is_taken = rank < capacity if level < _DEEPEST else np.ones(len(order), dtype=bool)
             taken = order[is_taken]
             bounds = np.flatnonzero(np.diff(code[taken], prepend=-1))

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -109,7 +109,9 @@ class PictureDecoder:
                 is_ready, line = True, ""
             if not line:
                 self._end()
-                reason = "took too much memory or broke its decoder" if is_ready else "took too long"
+                reason = (
+                    "took too much memory or broke its decoder" if is_ready else "took too long"
+                )
                 raise UploadError(f"This picture {reason}; it was given up.")
         answer: dict[str, str] = json.loads(line)
         return answer
@@ -136,7 +138,5 @@ class PictureDecoder:
         process.wait()
         for pipe in (process.stdin, process.stdout):
             if pipe is not None:
-                try:
+                with suppress(OSError):
                     pipe.close()
-                except OSError:
-                    pass

@@ -136,9 +136,7 @@ def labels_view(exhibit: Exhibit) -> dict[str, Any]:
     table = run.result.predictions if run is not None else None
     if table is None or IMAGE.name not in table.columns:
         return {}
-    numeric = [
-        str(name) for name in table.columns if pd.api.types.is_float_dtype(table[name])
-    ]
+    numeric = [str(name) for name in table.columns if pd.api.types.is_float_dtype(table[name])]
     return {
         "images": [str(image) for image in table[IMAGE.name]],
         "columns": {name: _values(table[name]) for name in numeric},
@@ -204,4 +202,3 @@ def _value(value: Any) -> Any:
     if value is None or value is pd.NA or (isinstance(value, float) and np.isnan(value)):
         return None
     return value.item() if isinstance(value, np.generic) else value
-

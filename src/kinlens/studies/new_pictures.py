@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from kinlens.embed.encoders import open_encoder
+from kinlens.embed.encoders import ImageEncoder, open_encoder
 from kinlens.embed.images import ImageVectors, embed_images
 from kinlens.errors import InputError
 from kinlens.parallel import Resources
@@ -37,6 +37,37 @@ class EncoderOfRun:
     fingerprint: str
     n_channels: int
 
+    def open(
+        self, *, run: str | Path, weights: str | Path | None, resources: Resources
+    ) -> ImageEncoder:
+        """Open the encoder again.
+
+        Parameters
+        ----------
+        run : path
+            Named in the message when the encoder is another one.
+        weights : path, optional
+            The network's weights when the run was made with a file of them.
+        resources : Resources
+            Where it computes.
+
+        Raises
+        ------
+        InputError
+            When the encoder is not the one that the run was made with.
+        """
+        encoder = open_encoder(
+            self.embedder, n_channels=self.n_channels, weights=weights, device=resources.device
+        )
+        if encoder.fingerprint != self.fingerprint:
+            raise InputError(
+                f"the run was made with the encoder {self.fingerprint}, but {self.embedder!r} is "
+                f"now {encoder.fingerprint}",
+                where=run,
+                remedy="Give the same --weights, or run the study again.",
+            )
+        return encoder
+
     def embed(
         self,
         images: Sequence[str | Path],
@@ -51,28 +82,15 @@ class EncoderOfRun:
         ----------
         images : sequence of path
             One file each.
-        run : path
-            Named in the message when the encoder is another one.
-        weights : path, optional
-            The network's weights when the run was made with a file of them.
-        resources : Resources
-            Where to work.
+        run, weights, resources
+            As in `open`.
 
         Raises
         ------
         InputError
             When the encoder is not the one that the run was made with, or nothing can be read.
         """
-        encoder = open_encoder(
-            self.embedder, n_channels=self.n_channels, weights=weights, device=resources.device
-        )
-        if encoder.fingerprint != self.fingerprint:
-            raise InputError(
-                f"the run was made with the encoder {self.fingerprint}, but {self.embedder!r} is "
-                f"now {encoder.fingerprint}",
-                where=run,
-                remedy="Give the same --weights, or run the study again.",
-            )
+        encoder = self.open(run=run, weights=weights, resources=resources)
         return embed_images(
             list(images), encoder, ids=[str(image) for image in images], resources=resources
         )

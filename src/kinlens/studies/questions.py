@@ -1,19 +1,20 @@
-"""Who answers the explorer's questions: the naming model, the tree of its pictures, the search.
+"""Who answers the explorer's questions: the naming model, the tree, the search for sequences.
 
-Models are loaded once and kept warm. Where in the tree a new picture belongs is learned from the
-pictures of the run and the tree of its dataset, in the background, when the explorer opens.
+Models are loaded once and kept warm. What a run of `kinship` learned places new pictures in the
+tree; without such a run it is learned in the background, from the pictures on the chart.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 import pandas as pd
 
-from kinlens.embed.encoders import ImageEncoder, open_encoder
+from kinlens.embed.encoders import ImageEncoder
 from kinlens.embed.images import embed_images
 from kinlens.errors import InputError, KinlensError
 from kinlens.explorer.asking import (
@@ -28,15 +29,22 @@ from kinlens.explorer.asking import (
 )
 from kinlens.explorer.charts import Chart
 from kinlens.explorer.exhibit import Exhibit, ShownRun
+from kinlens.io.results import read_model
 from kinlens.models.kinship import KinshipEmbedder
+from kinlens.models.kinship_state import embedder_from_state
 from kinlens.parallel import Resources
 from kinlens.records.slots import IMAGE
 from kinlens.records.tree import Tree
 from kinlens.studies.catalogue import PREDICTING, load_predictor
+from kinlens.studies.kinship_model import likeliest_views
+from kinlens.studies.new_pictures import EncoderOfRun
 from kinlens.studies.taxa_model import NamingModel, load_naming_model
-from kinlens.typing import Float32Array
+from kinlens.typing import Float32Array, FloatArray, IntArray, ObjectArray
 
-__all__ = ["PictureNamer", "TreePlacer", "answerers_for"]
+__all__ = ["BackgroundPlacer", "PictureAnswerer", "answerers_for", "place_by"]
+
+Placer: TypeAlias = Callable[[Float32Array], tuple[TreePlace | None, str]]
+"""Places a vector in the tree; when it cannot, says why."""
 
 _HITS = 10
 # Learning kinship solves systems as large as the species are many.
@@ -76,13 +84,51 @@ def answerers_for(
 def _picture_answerer(
     exhibit: Exhibit, weights: str | Path | None, resources: Resources
 ) -> AskPicture | None:
-    for run in exhibit.runs:
-        if run.result.study == "taxa":
-            return PictureNamer(run, exhibit, weights=weights, resources=resources)
-    for run in exhibit.runs:
-        if run.result.study in PREDICTING:
-            return _from_predictions(run, weights, resources)
+    taxa, kinship = exhibit.run_of("taxa"), exhibit.run_of("kinship")
+    naming = None if taxa is None else load_naming_model(taxa.folder)
+    encoder, placing = None, None
+    if naming is not None:
+        encoder = EncoderOfRun(naming.embedder, naming.fingerprint, naming.n_channels)
+    if kinship is not None:
+        encoder, placing = _placing_model(kinship, encoder)
+    run = taxa or kinship
+    if run is not None and encoder is not None:
+        if encoder.n_channels != 3:
+            return None  # one uploaded file holds no stains
+        opened = encoder.open(run=run.folder, weights=weights, resources=resources)
+        place = _placer(exhibit, run, placing)
+        return PictureAnswerer(opened, naming=naming, place=place, resources=resources)
+    for other in exhibit.runs:
+        if other.result.study in PREDICTING and not _has_channels(exhibit):
+            return _from_predictions(other, weights, resources)
     return None
+
+
+def _has_channels(exhibit: Exhibit) -> bool:
+    return exhibit.dataset is not None and len(exhibit.dataset.channels) > 0
+
+
+def _placing_model(
+    run: ShownRun, wanted: EncoderOfRun | None
+) -> tuple[EncoderOfRun | None, KinshipEmbedder | None]:
+    """Load what a run of `kinship` learned, when it sees pictures as the naming model does."""
+    try:
+        config, arrays = read_model(run.folder)
+    except InputError:
+        return wanted, None
+    own = EncoderOfRun(config["embedder"], config["fingerprint"], config["n_channels"])
+    if wanted is not None and wanted.fingerprint != own.fingerprint:
+        return wanted, None
+    return own, embedder_from_state(config["kinship"], arrays)
+
+
+def _placer(exhibit: Exhibit, run: ShownRun, model: KinshipEmbedder | None) -> Placer | None:
+    if model is not None:
+        return lambda vector: place_by(model, vector)
+    chart = next((c for c in exhibit.charts if c.name == run.name and c.kind == IMAGE.name), None)
+    if chart is None or exhibit.tree is None or exhibit.dataset is None:
+        return None
+    return BackgroundPlacer(chart, exhibit.tree, rank=exhibit.dataset.tree_rank)
 
 
 def _from_predictions(
@@ -109,113 +155,126 @@ def _sequence_answerer(exhibit: Exhibit, resources: Resources) -> AskSequence | 
         return None
 
     def answer(queries: Path) -> list[SequenceHit]:
+        # It imports torch, which most explorers never need.
         from kinlens.studies.seqdist_model import search
 
         table = search(run.folder, queries, count=_HITS, resources=resources)
+        wanted = table[["query", "reference", "species", "edit_distance"]]
         return [
             SequenceHit(str(query), str(reference), str(species), int(distance))
-            for query, reference, species, distance in zip(
-                table["query"],
-                table["reference"],
-                table["species"],
-                table["edit_distance"],
-                strict=True,
-            )
+            for query, reference, species, distance in wanted.itertuples(index=False, name=None)
         ]
 
     return answer
 
 
-class PictureNamer:
-    """Names pictures by a run of `taxa`, and places them in the tree when there is one.
+class PictureAnswerer:
+    """Names pictures, and places them in the tree, with models that are loaded once.
 
     Parameters
     ----------
-    run : ShownRun
-        A run of `taxa`.
-    exhibit : Exhibit
-        With the chart of that run, and perhaps a tree.
-    weights : path, optional
-        The network's weights when the run was made with a file of them.
+    encoder : ImageEncoder
+        The one of the run.
+    naming : NamingModel, optional
+        From a run of `taxa`.
+    place : callable, optional
+        Takes a vector and returns its place in the tree, or None and why there is none.
     resources : Resources, optional
         Where to work.
-
-    Raises
-    ------
-    InputError
-        When the encoder is not the one that the run was made with.
     """
 
     def __init__(
         self,
-        run: ShownRun,
-        exhibit: Exhibit,
+        encoder: ImageEncoder,
         *,
-        weights: str | Path | None = None,
+        naming: NamingModel | None = None,
+        place: Placer | None = None,
         resources: Resources | None = None,
     ) -> None:
+        self._encoder = encoder
+        self._naming = naming
+        self._place = place
         self._resources = resources or Resources()
-        self._model: NamingModel = load_naming_model(run.folder)
-        self._encoder: ImageEncoder = open_encoder(
-            self._model.embedder,
-            n_channels=self._model.n_channels,
-            weights=weights,
-            device=self._resources.device,
-        )
-        if self._encoder.fingerprint != self._model.fingerprint:
-            raise InputError(
-                f"the run was made with the encoder {self._model.fingerprint}, but "
-                f"{self._model.embedder!r} is now {self._encoder.fingerprint}",
-                where=run.folder,
-                remedy="Give the same --weights, or run the study again.",
-            )
-        self._warm_up()
-        chart = next((c for c in exhibit.charts if c.name == run.name), None)
-        self._placer: TreePlacer | None = None
-        if chart is not None and exhibit.tree is not None and exhibit.dataset is not None:
-            self._placer = TreePlacer(chart, exhibit.tree, rank=exhibit.dataset.tree_rank)
-
-    def _warm_up(self) -> None:
-        """Encode one blank picture, so that compiled parts are ready for the first question."""
-        size = self._encoder.input_size
-        blank = np.full((1, size, size, self._encoder.n_channels), 255)
-        self._encoder.encode(blank.astype(self._encoder.depth))
+        # One blank picture, so that compiled parts are ready for the first question.
+        side = encoder.input_size
+        blank = np.full((1, side, side, encoder.n_channels), 255 if encoder.depth == "uint8" else 1)
+        encoder.encode(blank.astype(encoder.depth))
 
     def __call__(self, picture: Path) -> PictureAnswer:
-        """Name one picture."""
-        embedded = embed_images([picture], self._encoder, resources=self._resources)
-        vector: Float32Array = embedded.values[0]
-        row = self._model.table(embedded.values).iloc[0]
-        ranks = self._model.classifier.lineages_.ranks
+        """Answer for one picture file."""
+        values = embed_images([picture], self._encoder, resources=self._resources).values
+        place, note = (None, "") if self._place is None else self._place(values[0])
+        if self._naming is None:
+            return PictureAnswer(vector=values[0], place=place, place_note=note)
+        row = self._naming.table(values).iloc[0]
         names = tuple(
             Name(rank, str(row[rank]), float(row[f"{rank}_probability"]))
-            for rank in ranks
+            for rank in self._naming.classifier.lineages_.ranks
             if isinstance(row[rank], str)
         )
-        safe = next((name for name in names if name.rank == row["safe_rank"]), None)
-        place, note = (None, "") if self._placer is None else self._placer(vector)
         return PictureAnswer(
             names=names,
-            safe=safe,
+            safe=next((name for name in names if name.rank == row["safe_rank"]), None),
             candidates=tuple(filter(None, str(row["candidates"]).split(";"))),
-            error_rate=self._model.safe.error_rate,
-            vector=vector,
+            error_rate=self._naming.safe.error_rate,
+            vector=values[0],
             place=place,
             place_note=note,
         )
 
 
-class TreePlacer:
-    """Learns in the background to place pictures in a tree.
+def place_by(model: KinshipEmbedder, vector: Float32Array) -> tuple[TreePlace | None, str]:
+    """Place one vector in the tree that a model learned.
+
+    Parameters
+    ----------
+    model : KinshipEmbedder
+        Fitted.
+    vector : array of shape (d,)
+        A picture, embedded as those learned from.
+
+    Returns
+    -------
+    tuple
+        The place, or None and the reason.
+    """
+    values = np.asarray(vector[None], dtype=np.float64)
+    found = model.predict(values, views=likeliest_views(model, values))
+    branches, tree = found.branches, found.tree
+    if branches is None or tree is None:
+        return None, "Kinship was learned from distances, without a tree to hang a picture on."
+    relatives = tuple(
+        Relative(
+            found.species[i],
+            float(found.distances[0, i]),
+            float(found.low[0, i]),
+            float(found.high[0, i]),
+        )
+        for i in np.argsort(found.distances[0], kind="stable")
+    )
+    place = TreePlace(
+        tips=tree.tips_below(int(branches.node[0])),
+        above=float(branches.above[0]),
+        twig=float(branches.twig[0]),
+        p_value=float(found.p_value[0]),
+        is_in_tree=bool(found.is_in_tree[0]),
+        relatives=relatives,
+        confidence=1 - model.error_rate,
+    )
+    return place, ""
+
+
+class BackgroundPlacer:
+    """Learns in a thread of its own where pictures belong in a tree.
 
     Parameters
     ----------
     chart : Chart
-        Pictures with their vectors and the rank that the tips have.
+        Pictures with their vectors.
     tree : Tree
-        Whose tips are names of that rank.
+        Whose tips are names of `rank`.
     rank : str
-        Usually ``species``.
+        A column of the chart, usually ``species``.
     """
 
     def __init__(self, chart: Chart, tree: Tree, *, rank: str) -> None:
@@ -224,7 +283,7 @@ class TreePlacer:
         self._rank = rank
         self._model: KinshipEmbedder | None = None
         self._note = "The tree is still being learned; ask again in a moment."
-        self._thread = threading.Thread(target=self._learn, name="tree-placer", daemon=True)
+        self._thread = threading.Thread(target=self._learn, name="kinlens-placer", daemon=True)
         self._thread.start()
 
     def wait(self) -> None:
@@ -234,59 +293,32 @@ class TreePlacer:
     def __call__(self, vector: Float32Array) -> tuple[TreePlace | None, str]:
         """Place one vector; when that cannot be done, say why."""
         model = self._model
-        if model is None:
-            return None, self._note
-        found = model.predict(vector[None])
-        order = np.argsort(found.distances[0], kind="stable")
-        relatives = tuple(
-            Relative(
-                found.species[i],
-                float(found.distances[0, i]),
-                float(found.low[0, i]),
-                float(found.high[0, i]),
-            )
-            for i in order
-        )
-        branches, tree = found.branches, found.tree
-        if branches is None or tree is None:
-            return None, "The run has no tree of its species."
-        return TreePlace(
-            tips=tree.tips_below(int(branches.node[0])),
-            above=float(branches.above[0]),
-            twig=float(branches.twig[0]),
-            p_value=float(found.p_value[0]),
-            is_in_tree=bool(found.is_in_tree[0]),
-            relatives=relatives,
-            confidence=1 - model.error_rate,
-        ), ""
+        return (None, self._note) if model is None else place_by(model, vector)
 
     def _learn(self) -> None:
+        column = self._chart.column(self._rank)
+        if column is None:
+            self._note = f"The pictures have no {self._rank}, which the tips of the tree are."
+            return
+        codes = {name: code for code, name in enumerate(column.categories)}
+        known = [codes[name] for name in self._tree.tip_names if name in codes]
+        if len(known) > _MOST_SPECIES:
+            self._note = (
+                f"Of more than {_MOST_SPECIES:,} species, `kinlens run kinship` learns places; "
+                "explore its run beside this one."
+            )
+            return
+        rows = np.flatnonzero(np.isin(column.values, known))
+        rows = _thinned(column.values[rows].astype(np.int64), rows)
+        names: ObjectArray = np.array([column.words(int(row)) for row in rows], dtype=object)
+        values: FloatArray = self._chart.vectors[rows].astype(np.float64)
         try:
-            self._model = self._learned()
+            self._model = KinshipEmbedder().fit(values, names, kinship=self._tree)
         except KinlensError as error:
             self._note = f"There is no place in the tree: {error}"
 
-    def _learned(self) -> KinshipEmbedder | None:
-        column = self._chart.column(self._rank)
-        if column is None:
-            self._note = f"The pictures have no column {self._rank!r}, which the tree's tips are."
-            return None
-        names = np.array([column.words(row) for row in range(len(self._chart))], dtype=object)
-        is_known = np.isin(names, list(self._tree.tip_names))
-        rows = np.flatnonzero(is_known)
-        if len(set(names[rows])) > _MOST_SPECIES:
-            self._note = f"With more than {_MOST_SPECIES:,} species, places are not learned here."
-            return None
-        if len(rows) > _MOST_PICTURES:
-            rows = _thinned(names, rows, _MOST_PICTURES)
-        return KinshipEmbedder().fit(
-            self._chart.vectors[rows].astype(np.float64), names[rows], kinship=self._tree
-        )
 
-
-def _thinned(names: Sequence[str] | np.ndarray, rows: np.ndarray, most: int) -> np.ndarray:
-    """Keep at most `most` rows, taking from each species in turn."""
-    turn = pd.Series(np.asarray(names, dtype=object)[rows]).groupby(
-        np.asarray(names, dtype=object)[rows]
-    ).cumcount()
-    return np.sort(rows[np.argsort(turn.to_numpy(), kind="stable")[:most]])
+def _thinned(species: IntArray, rows: IntArray) -> IntArray:
+    """Keep as many rows as can be learned from, taking from each species in turn."""
+    turn = pd.Series(species).groupby(species).cumcount().to_numpy()
+    return np.sort(rows[np.argsort(turn, kind="stable")[:_MOST_PICTURES]])

@@ -14,7 +14,9 @@ from kinlens import __version__
 from kinlens.cli.main import main
 from kinlens.errors import UsageError
 
-VERBS = ("demo", "doctor", "check", "simulate", "convert", "run", "predict", "report", "embed")
+VERBS = (
+    "demo", "doctor", "check", "simulate", "convert", "run", "predict", "report", "explore", "embed",
+)  # fmt: skip
 
 
 class Ended:
