@@ -109,7 +109,7 @@ def unit_square(points: AnyArray) -> Float32Array:
 
     Examples
     --------
-    >>> unit_square(np.array([[0.0, 0.0], [2.0, 1.0]])).round(3).tolist()
+    >>> unit_square(np.array([[0.0, 0.0], [2.0, 1.0]])).astype(float).round(3).tolist()
     [[0.03, 0.265], [0.97, 0.735]]
     """
     points = np.asarray(points, dtype=np.float64)

@@ -83,8 +83,8 @@ class Exhibit:
     charts: tuple[Chart, ...]
     dataset: Collection | None = None
     notes: tuple[str, ...] = ()
-    _likenesses: dict[int, Likenesses] = field(default_factory=dict)
-    _predicted: dict[int, dict[str, int]] = field(default_factory=dict)
+    _likenesses: dict[int, Likenesses] = field(default_factory=dict, init=False)
+    _predicted: dict[int, dict[str, int]] = field(default_factory=dict, init=False)
 
     @property
     def tree(self) -> Tree | None:
