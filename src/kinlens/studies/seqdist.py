@@ -13,6 +13,7 @@ from typing import Literal
 from pydantic import Field
 
 from kinlens.config import Config
+from kinlens.embed.neural import DEFAULT_PLAN
 from kinlens.evaluate.splits import Split
 from kinlens.learn.fit import FitPlan
 from kinlens.parallel import Resources
@@ -45,7 +46,9 @@ class SeqdistConfig(Config):
     )
     dimensions: int = Field(default=128, ge=2, description="Length of the vectors.")
     epochs: int = Field(default=40, ge=1, description="Of training, for every network.")
-    learning_rate: float = Field(default=0.01, gt=0, description="Of AdamW, with cosine decay.")
+    learning_rate: float = Field(
+        default=DEFAULT_PLAN.learning_rate, gt=0, description="Of Muon, with cosine decay."
+    )
     batch_size: int = Field(
         default=256, ge=2, description="Sequences in a batch; all their pairs are learned from."
     )
@@ -86,11 +89,8 @@ class SeqdistConfig(Config):
 
     def plan(self) -> FitPlan:
         """Return how long and how fast networks are trained."""
-        return FitPlan(
-            epochs=self.epochs,
-            learning_rate=self.learning_rate,
-            patience=None,
-            averaging=0.98,
+        return DEFAULT_PLAN.model_copy(
+            update={"epochs": self.epochs, "learning_rate": self.learning_rate}
         )
 
 

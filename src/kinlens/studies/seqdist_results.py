@@ -238,19 +238,6 @@ def retrieval_results(
                     seed=streams.seed,
                 )
             )
-    ratio = found.seconds / max(found.exact_seconds, 1e-9)
-    rows.append(
-        metric_row(
-            "seqdist",
-            target="retrieval",
-            model="reranked",
-            metric="search_time_ratio",
-            value=ratio,
-            split="random",
-            n=len(test),
-            seed=streams.seed,
-        )
-    )
     return rows, found
 
 

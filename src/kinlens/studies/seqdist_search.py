@@ -119,7 +119,7 @@ def _drawn(trial: Any, task: Task, config: SearchConfig, streams: RandomStreams)
         train=task.split.train,
         validation=task.split.validation,
         plan=config.plan().model_copy(
-            update={"learning_rate": trial.suggest_float("learning_rate", 1e-3, 3e-2, log=True)}
+            update={"learning_rate": trial.suggest_float("learning_rate", 2e-3, 6e-2, log=True)}
         ),
         seed=streams.integer("network", encoder, geometry),
         dimensions=config.dimensions,
