@@ -114,7 +114,7 @@ def reached(world: World, count: int, resources: Resources) -> tuple[str, ...]:
 def found_by_chance(world: World, count: int, resources: Resources) -> tuple[str, ...]:
     """Return a row: in how many worlds without kinship the study says that there is some."""
     config = KinshipConfig(
-        models=("ridge",), permutations=99, shuffles=99, replicates=100, worlds=99
+        models=("ridge",), permutations=99, shuffles=39, replicates=100, worlds=99
     )
     says = np.array([p for _, _, p in measured(world, count, config, resources)]) <= 0.05
     error = 196 * np.sqrt(0.05 * 0.95 / count)

@@ -118,9 +118,17 @@ def test_clustering_is_nearly_as_good_as_by_exact_distances(planted):
     assert len(planted.distances) == 30
 
 
+def test_strings_in_the_middle_cost_no_more_than_the_best_member(planted):
+    ratio = planted.metrics.query("target == 'consensus'").set_index("model")
+    assert ratio.loc["consensus", "value"] <= 1.0
+    assert ratio.loc["decoded", "value"] <= ratio.loc["linear-hyperbolic", "value"]
+    assert ratio.loc["linear-hyperbolic", "value"] < ratio.loc["linear-hyperbolic", "null_mean"]
+
+
 def test_the_result_is_whole(planted):
     assert tuple(planted.metrics.columns) == METRIC_COLUMNS
-    assert set(planted.metrics["target"]) == {"edit_distance", "retrieval", "clustering"}
+    targets = {"edit_distance", "retrieval", "clustering", "consensus"}
+    assert set(planted.metrics["target"]) == targets
     assert {"random", "cluster_0", "cluster_3"} == set(planted.metrics["split"])
     names = [figure.name for figure in planted.figures]
     assert names == ["predicted", "errors", "relatives", "retrieval", "disk", "map"]

@@ -22,6 +22,9 @@ __all__ = ["Linkage", "dasgupta_cost", "linkage_tree", "similarity_of"]
 
 Linkage = Literal["average", "single", "complete", "weighted"]
 
+# Distances as far below 0 as this, as a share of the largest, are rounding.
+_ROUNDING = 1e-6
+
 
 def linkage_tree(distances: AnyArray, names: Sequence[str], *, method: Linkage = "average") -> Tree:
     """Cluster things bottom-up and return the dendrogram as a tree.
@@ -29,7 +32,8 @@ def linkage_tree(distances: AnyArray, names: Sequence[str], *, method: Linkage =
     Parameters
     ----------
     distances : array of shape (n, n)
-        Symmetric; the diagonal is not looked at.
+        Symmetric; the diagonal is not looked at. What lies below 0 by rounding, as a cosine of
+        equal vectors may, counts as 0.
     names : sequence of str, length n
         Become the tips.
     method : {"average", "single", "complete", "weighted"}
@@ -45,7 +49,7 @@ def linkage_tree(distances: AnyArray, names: Sequence[str], *, method: Linkage =
     Raises
     ------
     UsageError
-        For an unknown method, no thing at all, or shapes that do not fit.
+        For an unknown method, no thing at all, shapes that do not fit, or distances below 0.
 
     Examples
     --------
@@ -60,7 +64,10 @@ def linkage_tree(distances: AnyArray, names: Sequence[str], *, method: Linkage =
         raise UsageError(f"{n:,} names and distances of shape {distances.shape} do not fit.")
     if n == 1:
         return Tree.from_parents([-1], [0.0], names)
-    merges = linkage(squareform(np.asarray(distances, np.float64), checks=False), method=method)
+    pairs = squareform(np.asarray(distances, np.float64), checks=False)
+    if pairs.min() < -_ROUNDING * max(float(pairs.max()), 1.0):
+        raise UsageError(f"distances must be 0 or more, not {pairs.min():g}.")
+    merges = linkage(np.maximum(pairs, 0.0), method=method)
     parent = np.full(2 * n - 1, -1, dtype=np.int64)
     above = np.arange(n, 2 * n - 1)
     for side in (0, 1):

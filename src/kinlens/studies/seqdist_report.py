@@ -16,6 +16,7 @@ from kinlens.records.result import FigureRecord, StudyResult, metric_row, metric
 from kinlens.records.slots import SEQUENCE
 from kinlens.rng import RandomStreams
 from kinlens.studies import seqdist_figures as figures
+from kinlens.studies.seqdist_consensus import consensus_results
 from kinlens.studies.seqdist_fits import FitJob, TrainedNetwork
 from kinlens.studies.seqdist_model import model_record
 from kinlens.studies.seqdist_predictors import (
@@ -104,6 +105,7 @@ def report_of(
     cluster_rows, clustered = cluster_results(
         task, predictors, config, streams, resources, selected=selected
     )
+    middle_rows = consensus_results(task, clustered, predictors, config, streams, selected=selected)
     curve_rows, curve_table = curve_results(
         task, curve, config, streams, resources, selected=selected
     )
@@ -113,7 +115,9 @@ def report_of(
         for row in _training_rows(job, network, selected=job.name == selected, seed=streams.seed)
     ]
     times = _times(jobs, networks, found, selected=selected, seed=streams.seed)
-    metrics = metrics_frame([*pair_rows, *training_rows, *curve_rows, *search_rows, *cluster_rows])
+    metrics = metrics_frame(
+        [*pair_rows, *training_rows, *curve_rows, *search_rows, *cluster_rows, *middle_rows]
+    )
     findings = SeqdistFindings(
         title, task, metrics, selected, curve_table, found, config.shortlist, config.epochs,
         config.dimensions, config.replicates, config.permutations,

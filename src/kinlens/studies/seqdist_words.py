@@ -91,6 +91,7 @@ def headlines_of(findings: SeqdistFindings) -> tuple[Headline, ...]:
             _relatives_headline(findings),
             _retrieval_headline(findings),
             _cluster_headline(findings),
+            _middle_headline(findings),
             _geometry_headline(findings),
         )
         if headline is not None
@@ -176,6 +177,21 @@ def _cluster_headline(f: SeqdistFindings) -> Headline:
     )
 
 
+def _middle_headline(f: SeqdistFindings) -> Headline | None:
+    if not (f.metrics["target"] == "consensus").any():
+        return None
+    own, decoded, exact = (
+        f.row(name, "consensus_cost_ratio") for name in (f.selected, "decoded", "consensus")
+    )
+    return Headline(
+        f"In the middle of {int(own['n'])} clusters: the member that vectors put there costs "
+        f"{own['value'] - 1:+.1%} beside the best member (a random one "
+        f"{own['null_mean'] - 1:+.0%}); the string that voting makes of it "
+        f"{decoded['value'] - 1:+.1%}, from the best member {exact['value'] - 1:+.1%}.",
+        "plain",
+    )
+
+
 def _geometry_headline(f: SeqdistFindings) -> Headline | None:
     m = f.metrics
     errors = m[(m["metric"] == "percent_rmse") & (m["split"] == "random")].set_index("model")
@@ -251,13 +267,16 @@ def methods_of(findings: SeqdistFindings) -> str:
         f"Average linkage on predicted distances of {int(ratio['n']):,} test sequences cost "
         f"{ratio['value']:.4f} times as much (Dasgupta 2016; interval from random halves "
         f"{ratio['low']:.4f} to {ratio['high']:.4f}) as on exact ones; the relaxed cost was "
-        "minimised in the Poincare ball (Chami et al. 2020).\n\n"
+        "minimised in the Poincare ball (Chami et al. 2020). In the middle of clusters, "
+        "strings with a small sum of edit distances were sought from the central member by edits "
+        "that most others want (Kohonen 1985).\n\n"
         "Chami I, Gu A, Chatziafratis V, Re C (2020) From trees to continuous embeddings and back: "
         "hyperbolic hierarchical clustering. NeurIPS. Corso G, Ying R, Pandy M, Velickovic P, "
         "Leskovec J, Lio P (2021) Neural distance embeddings for biological sequences. NeurIPS. "
         "Dasgupta S (2016) A cost function for similarity-based hierarchical clustering. STOC: "
         "118-127. Jordan K, Jin Y, Boza V, You J, Cesista F, Newhouse L, Bernstein J (2024) Muon: "
-        "an optimizer for hidden layers in neural networks. Levenshtein VI (1966) Binary codes "
+        "an optimizer for hidden layers in neural networks. Kohonen T (1985) Median strings. "
+        "Pattern Recognition Letters 3: 309-313. Levenshtein VI (1966) Binary codes "
         "capable of correcting deletions, insertions and reversals. Soviet Physics Doklady 10: "
         "707-710. Nickel M, Kiela D (2017) Poincare embeddings for learning hierarchical "
         "representations. NeurIPS. Ranjan C, Ebrahimi S, Paynabar K (2022) Sequence graph "

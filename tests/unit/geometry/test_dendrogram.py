@@ -87,3 +87,12 @@ def test_what_does_not_fit_is_refused():
         linkage_tree(np.zeros((3, 3)), ["a", "b"])
     with pytest.raises(UsageError, match="not the tips"):
         dasgupta_cost(linkage_tree(np.zeros((2, 2)), ["a", "b"]), np.zeros((2, 2)), ["a", "c"])
+
+
+def test_what_is_below_nothing_by_rounding_alone_is_nothing():
+    apart = np.array([[0, -1e-16, 0.4], [-1e-16, 0, 0.4], [0.4, 0.4, 0]])
+    tree = linkage_tree(apart, ["a", "b", "c"])
+    assert tree.length.min() == 0.0
+    assert tree.height == pytest.approx(0.2)
+    with pytest.raises(UsageError, match="0 or more"):
+        linkage_tree(apart - 1, ["a", "b", "c"])

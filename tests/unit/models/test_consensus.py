@@ -55,3 +55,13 @@ def test_few_sequences():
     assert consensus_string(["", ""]).sequence == b""
     with pytest.raises(InputError, match="there is none"):
         consensus_string([])
+
+
+def test_it_starts_where_it_is_told(rng):
+    ancestor = bytes(rng.choice(list(b"ACGT"), size=80).tolist())
+    texts = copies(rng, ancestor, 15, n_edits=6)
+    found = consensus_string(texts, start=4)
+    assert (found.member, found.sequence) == (4, ancestor)
+    assert found.member_cost == sum(Levenshtein.distance(texts[4], text) for text in texts)
+    with pytest.raises(InputError, match="no member 15"):
+        consensus_string(texts, start=15)
