@@ -32,7 +32,7 @@ from kinlens.typing import AnyArray, Float32Array
 
 torch = need("torch")
 
-__all__ = ["DEFAULT_PLAN", "NeuralDistanceEmbedder", "percent_rmse"]
+__all__ = ["NeuralDistanceEmbedder", "percent_rmse"]
 
 DEFAULT_PLAN = FitPlan(
     epochs=150,
