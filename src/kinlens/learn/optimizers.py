@@ -23,6 +23,10 @@ _STEPS = 5
 _MOMENTUM = 0.95
 _BETAS = (0.9, 0.999)
 _EPSILON = 1e-8
+# What no gradient reaches any more fades below the least number that processors handle fast; there
+# a step would take a hundred times as long. Smaller than this is nothing.
+_LEAST_MOMENTUM = 1e-30
+_LEAST_SHARE = 1e-12
 
 
 class Muon(torch.optim.Optimizer):  # type: ignore[name-defined]
@@ -76,7 +80,10 @@ class Muon(torch.optim.Optimizer):  # type: ignore[name-defined]
         state = self.state[weight]
         if not state:
             state["momentum"] = torch.zeros_like(weight)
-        momentum = state["momentum"].lerp_(weight.grad, 1.0 - _MOMENTUM)
+        momentum = _without_least(
+            state["momentum"].lerp_(weight.grad, 1.0 - _MOMENTUM), _LEAST_MOMENTUM
+        )
+        state["momentum"] = momentum
         ahead = weight.grad.lerp(momentum, _MOMENTUM)
         matrix = ahead.reshape(len(ahead), -1)  # (out, in)
         outputs, inputs = matrix.shape
@@ -116,13 +123,18 @@ def orthogonalized(matrix: Tensor) -> Tensor:
     Five steps of a Newton-Schulz iteration, in bfloat16 where the processor multiplies that faster.
     """
     is_tall = matrix.shape[0] > matrix.shape[1]
-    x = (matrix.T if is_tall else matrix).to(_quick_kind(matrix))
+    x = matrix.T if is_tall else matrix
     x = x / x.norm().clamp_min(1e-7)  # no singular value is above 1
+    x = _without_least(x, _LEAST_SHARE).to(_quick_kind(matrix))
     a, b, c = _QUINTIC
     for _ in range(_STEPS):
         gram = x @ x.T
         x = torch.addmm(x, torch.addmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
     return (x.T if is_tall else x).to(matrix.dtype)
+
+
+def _without_least(numbers: Tensor, least: float) -> Tensor:
+    return torch.nn.functional.hardshrink(numbers, least)
 
 
 def _quick_kind(matrix: Tensor) -> Any:

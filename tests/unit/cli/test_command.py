@@ -15,7 +15,8 @@ from kinlens.cli.main import main
 from kinlens.errors import UsageError
 
 VERBS = (
-    "demo", "doctor", "check", "simulate", "convert", "run", "predict", "report", "explore", "embed",
+    "demo", "doctor", "check", "simulate", "convert", "run", "predict", "report", "explore",
+    "embed",
 )  # fmt: skip
 
 

@@ -77,3 +77,21 @@ def test_convolutions_are_seen_as_matrices():
     optimizer.step()
     values = torch.linalg.svdvals(weight.detach().view(4, 15))
     assert 0.5 < values.min() <= values.max() < 1.35
+
+
+def test_what_fades_away_becomes_nothing_before_it_costs_time():
+    weight = torch.nn.Parameter(torch.zeros(6, 9))
+    optimizer = Muon([weight])
+    for step in range(1800):
+        gradient = torch.ones(6, 9)
+        gradient[3:] *= float(step < 5)  # as that of units which fall silent
+        weight.grad = gradient
+        optimizer.step()
+    momentum = optimizer.state[weight]["momentum"]
+    assert (momentum[:3] > 0.9).all()
+    assert not momentum[3:].any()
+    faint = torch.randn(6, 9, generator=torch.Generator().manual_seed(5))
+    silent = faint.clone()
+    faint[3:] *= 1e-40
+    silent[3:] = 0.0
+    torch.testing.assert_close(orthogonalized(faint), orthogonalized(silent))
