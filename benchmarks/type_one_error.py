@@ -475,7 +475,7 @@ def power_figure(
             panel.set(title=title, xlabel=x_label, ylim=(0, 102))
         panels[0].set_ylabel("found, % of worlds")
         panels[0].legend(loc="upper left", fontsize=6.5)
-        panels[2].legend(loc="lower right", fontsize=6.5)
+        panels[2].legend(loc="center right", fontsize=6.5)
         return finish(figure, name="type_one_error", title="Power", caption="Power.").png
 
 
