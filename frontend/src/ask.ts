@@ -98,6 +98,7 @@ export class AskPanel {
       this.address = URL.createObjectURL(file);
       this.answer.replaceChildren(...this.aboutPicture(told));
       this.answer.dataset.milliseconds = String(Math.round(performance.now() - began));
+      this.answer.dataset.asked = file.name;
       this.events.onPicture(told);
       announce(told.names.length ? `Most probably ${readable(told.names[0].name)}.` : "Answered.");
     } catch (error) {

@@ -37,8 +37,10 @@ export class ChartView {
   private colouring: Colouring | null = null;
   private highlighted: number | null = null;
   private selection: Selection = { kind: "none" };
-  private selected: Set<number> | null = null;
+  /** 1 for each thing of the selection; null when everything is equal. */
+  private selected: Uint8Array | null = null;
   private isSelecting = false;
+  private wasDrawn = false;
   private camera: [number, number, number] = [0.5, 0.5, 1];
   private hover: number | null = null;
   private visible: Tile[] = [];
@@ -164,7 +166,11 @@ export class ChartView {
     const rows = await selectedRows(this.exhibit, chart, selection);
     if (chart !== this.chart || selection !== this.selection) return;
     this.isSelecting = false;
-    this.selected = selection.kind === "none" || selection.kind === "thing" ? null : new Set(rows);
+    this.selected = null;
+    if (selection.kind === "species" || selection.kind === "lasso") {
+      this.selected = new Uint8Array(chart.info.n);
+      for (const row of rows) this.selected[row] = 1;
+    }
     this.dressAll();
   }
 
@@ -183,7 +189,7 @@ export class ChartView {
       let tint = known.get(value);
       if (tint === undefined) known.set(value, (tint = packed(colouring?.scale.colourOf(value) ?? [152, 161, 171])));
       tile.tint[i] = tint;
-      const isOut = (selected !== null && !selected.has(row)) || (highlighted !== null && value !== highlighted);
+      const isOut = (selected !== null && selected[row] === 0) || (highlighted !== null && value !== highlighted);
       tile.isDim[i] = Number(isOut);
     }
     tile.version++;
@@ -370,9 +376,11 @@ export class ChartView {
   private onScreen(): { row: number; x: number; y: number; tint: number; isDim: boolean }[] {
     const { clientWidth: w, clientHeight: hgt } = this.over;
     const found = [];
+    const scale = this.side * this.camera[2];
+    const [shiftX, shiftY] = [w / 2 - this.camera[0] * scale, hgt / 2 - this.camera[1] * scale];
     for (const tile of this.visible) {
       for (let i = 0; i < tile.rows.length; i++) {
-        const [x, y] = this.toPixels(tile.xy[2 * i], tile.xy[2 * i + 1]);
+        const [x, y] = [tile.xy[2 * i] * scale + shiftX, tile.xy[2 * i + 1] * scale + shiftY];
         if (x < 0 || y < 0 || x > w || y > hgt) continue;
         found.push({ row: tile.rows[i], x, y, tint: tile.tint[i], isDim: tile.isDim[i] === 1 });
       }
@@ -407,6 +415,10 @@ export class ChartView {
     const paper = getComputedStyle(this.element).getPropertyValue("--chart").trim();
     this.painter.paint(this.visible, camera, this.diameter(drawn) * ratio, paper);
     this.drawOver(ratio, drawn);
+    if (drawn && this.colouring && !this.wasDrawn) {
+      this.wasDrawn = true;
+      performance.mark("first points");
+    }
     const all = this.chart.info.n;
     const what = this.chart.nouns[1];
     this.status.textContent =
@@ -510,12 +522,11 @@ export class ChartView {
 
   /** Pictures instead of points, one where several would cover each other. */
   private drawPictures(context: CanvasRenderingContext2D, paper: string): void {
-    const near = this.onScreen().filter(({ isDim }) => !isDim);
-    if (!near.length || near.length > MOST_FOR_PICTURES) return;
-    const taken = new Set<string>();
     // Come near enough, and every picture has room.
     const size = Math.min(THUMB, 26 + 9 * Math.log2(Math.max(this.camera[2], 1)));
-    if (size < 30) return;
+    if (size < 30 || this.isCrowded()) return;
+    const near = this.onScreen().filter(({ isDim }) => !isDim);
+    const taken = new Set<string>();
     for (const { row, x, y, tint } of near.sort((a, b) => a.row - b.row)) {
       const [column, line] = [Math.floor(x / (size + 6)), Math.floor(y / (size + 6))];
       const cell = `${column},${line}`;
@@ -532,6 +543,19 @@ export class ChartView {
       context.lineWidth = 2;
       context.strokeRect(px - 1, py - 1, w + 2, hgt + 2);
     }
+  }
+
+  private isCrowded(): boolean {
+    const [left, top] = this.toChart(0, 0);
+    const [right, bottom] = this.toChart(this.over.clientWidth, this.over.clientHeight);
+    let n = 0;
+    for (const { xy, isDim } of this.visible) {
+      for (let i = 0; i < isDim.length; i++) {
+        if (isDim[i] || xy[2 * i] < left || xy[2 * i] > right || xy[2 * i + 1] < top || xy[2 * i + 1] > bottom) continue;
+        if (++n > MOST_FOR_PICTURES) return true;
+      }
+    }
+    return false;
   }
 
   private image(row: number): HTMLImageElement | null {

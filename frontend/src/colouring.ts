@@ -36,12 +36,13 @@ export function firstColour(chart: ChartData): string {
   return (good ?? columns.find((c) => c.kind === "category") ?? columns[0])?.name ?? "";
 }
 
-export async function colouringFor(exhibit: ExhibitData, chart: ChartData, wanted: string): Promise<Colouring> {
+/** Without a chart there are no things to colour, but there may be tips. */
+export async function colouringFor(exhibit: ExhibitData, chart: ChartData | null, wanted: string): Promise<Colouring> {
   if (wanted.startsWith("related:") && exhibit.tree) {
     const species = wanted.slice(8) || exhibit.tree.tipNames[0];
     const distances = exhibit.tree.distancesFrom(species);
     const values = await bySpecies(exhibit, chart, (name) => distances.get(name));
-    const scale = numberScale(`distance to ${readable(species)}`, values);
+    const scale = numberScale(`distance to ${readable(species)}`, chart ? values : Float32Array.from(distances.values()));
     return { scale, values, column: "", tip: (name) => distances.get(name) };
   }
   if (wanted.startsWith("gene:")) {
@@ -53,9 +54,9 @@ export async function colouringFor(exhibit: ExhibitData, chart: ChartData, wante
       return { scale, values, column: "", tip: (name) => gene.get(name) };
     }
   }
-  const column = chart.column(wanted) ?? chart.column(firstColour(chart));
-  if (!column) {
-    const values = new Float32Array(chart.info.n).fill(NaN);
+  const column = chart?.column(wanted) ?? chart?.column(firstColour(chart));
+  if (!chart || !column) {
+    const values = new Float32Array(chart?.info.n ?? 0).fill(NaN);
     return { scale: numberScale("", values), values, column: "", tip: () => undefined };
   }
   const values = await chart.values(column);
@@ -76,11 +77,11 @@ export async function colouringFor(exhibit: ExhibitData, chart: ChartData, wante
 
 async function bySpecies(
   exhibit: ExhibitData,
-  chart: ChartData,
+  chart: ChartData | null,
   valueOf: (name: string) => number | undefined,
 ): Promise<Float32Array> {
-  const column = chart.column(exhibit.tipRank);
-  if (!column) return new Float32Array(chart.info.n).fill(NaN);
+  const column = chart?.column(exhibit.tipRank);
+  if (!chart || !column) return new Float32Array(chart?.info.n ?? 0).fill(NaN);
   const each = column.categories.map((name) => valueOf(name) ?? NaN);
   return (await chart.values(column)).map((code) => (Number.isNaN(code) ? NaN : each[code]));
 }

@@ -52,10 +52,10 @@ export class DetailPanel {
   async update(state: State): Promise<void> {
     const turn = ++this.turn;
     const chart = this.exhibit.charts[state.chart] ?? this.exhibit.charts[0];
-    if (!chart) return;
     const selection = selectionOf(state);
     let parts: HTMLElement[];
     if (selection.kind === "none") parts = this.aboutAll();
+    else if (!chart) parts = state.species.length === 1 && this.exhibit.tree ? [h("h2", { class: "taxon" }, readable(state.species[0])), this.relativesOf(state.species[0])] : this.aboutAll();
     else if (selection.kind === "thing") parts = await this.aboutThing(chart, selection.row);
     else parts = await this.aboutMany(chart, await selectedRows(this.exhibit, chart, selection), state);
     if (turn === this.turn) this.element.replaceChildren(...parts);

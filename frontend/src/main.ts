@@ -3,7 +3,7 @@
 import "./style.css";
 import { AskPanel } from "./ask";
 import { ChartView } from "./chartview";
-import type { Colouring } from "./colouring";
+import { colouringFor, type Colouring } from "./colouring";
 import { DetailPanel } from "./detail";
 import { h, readable } from "./dom";
 import { ExhibitData } from "./exhibit";
@@ -80,7 +80,7 @@ class Page {
     if (exhibit.species.columns) this.species = new SpeciesView(exhibit, store);
     this.layOut(store.state);
     await drawn;
-    if (exhibit.tree) await this.map?.recolour(store.state);
+    if (exhibit.tree) await (this.map ? this.map.recolour(store.state) : this.paintTree());
     await this.detail.update(store.state);
     store.listen((state, changed) => void this.update(state, changed));
     document.addEventListener("keydown", (event) => this.onKey(event));
@@ -94,10 +94,16 @@ class Page {
     this.tree?.update(state, changed);
     if (changed.has("thing") && state.thing !== null && !changed.has("chart")) this.map?.show(state.thing);
     await this.map?.update(state, changed);
+    if (!this.map && changed.has("colour")) await this.paintTree();
     if (["thing", "species", "lasso", "chart"].some((name) => changed.has(name as keyof State))) {
       await this.detail.update(state);
       if (!this.ask.element.querySelector(".answer")?.hasChildNodes()) this.side.scrollTop = 0;
     }
+  }
+
+  /** Without a map nobody else tells the tree its colours. */
+  private async paintTree(): Promise<void> {
+    this.tree?.paint(await colouringFor(this.exhibit, null, this.store.state.colour));
   }
 
   // Parts -------------------------------------------------------------------------------------
@@ -105,6 +111,7 @@ class Page {
   private get views(): [string, string][] {
     const found: [string, string][] = [];
     if (this.map) found.push(["map", this.tree ? "Map and tree" : "Map"]);
+    else if (this.tree) found.push(["map", "Tree"]);
     if (this.genes) found.push(["genes", "Genes"]);
     if (this.species) found.push(["species", "Rare species"]);
     found.push(["findings", "Findings"]);

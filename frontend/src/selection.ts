@@ -30,7 +30,8 @@ export function isInside(line: number[], x: number, y: number): boolean {
 export async function selectedRows(exhibit: ExhibitData, chart: ChartData, selection: Selection): Promise<Uint32Array> {
   if (selection.kind === "none") return new Uint32Array(0);
   if (selection.kind === "thing") return Uint32Array.of(selection.row);
-  const rows: number[] = [];
+  const found = new Uint32Array(chart.info.n);
+  let n = 0;
   if (selection.kind === "lasso") {
     const xy = await chart.positions();
     const line = selection.line;
@@ -39,14 +40,14 @@ export async function selectedRows(exhibit: ExhibitData, chart: ChartData, selec
     const [left, right, top, bottom] = [Math.min(...xs), Math.max(...xs), Math.min(...ys), Math.max(...ys)];
     for (let i = 0; i < chart.info.n; i++) {
       const [x, y] = [xy[2 * i], xy[2 * i + 1]];
-      if (x >= left && x <= right && y >= top && y <= bottom && isInside(line, x, y)) rows.push(i);
+      if (x >= left && x <= right && y >= top && y <= bottom && isInside(line, x, y)) found[n++] = i;
     }
-    return Uint32Array.from(rows);
+    return found.subarray(0, n);
   }
   const column = chart.column(exhibit.tipRank) ?? chart.column("species");
   if (!column) return new Uint32Array(0);
   const wanted = new Set(selection.names.map((name) => column.categories.indexOf(name)));
   const values = await chart.values(column);
-  for (let i = 0; i < values.length; i++) if (wanted.has(values[i])) rows.push(i);
-  return Uint32Array.from(rows);
+  for (let i = 0; i < values.length; i++) if (wanted.has(values[i])) found[n++] = i;
+  return found.subarray(0, n);
 }

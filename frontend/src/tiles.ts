@@ -16,7 +16,7 @@ interface Bounds {
 }
 
 /** A tile is drawn from the size on which its points would lie this many pixels wide. */
-const SIDE = 220;
+const SIDE = 160;
 const AT_ONCE = 6;
 
 export class TileStore {

@@ -259,7 +259,7 @@ def _changed(run: ShownRun, collection: Collection) -> list[str]:
 def _chart_of(run: ShownRun) -> Chart | None:
     path = run.folder / "embedding.h5ad"
     if not path.is_file():
-        return None
+        return _chart_of_answers(run)
     container = need("anndata").read_h5ad(path)
     vectors = np.asarray(container.X, dtype=np.float32)
     if len(vectors) == 0 or not np.isfinite(vectors).all():
@@ -277,6 +277,31 @@ def _chart_of(run: ShownRun) -> Chart | None:
     if kind == IMAGE.name and run.result.predictions is not None:
         columns = (*_answer_columns(run.result.predictions, ids), *columns)
     return Chart(run.name, kind, placed_by, ids, unit_square(points), columns, vectors)
+
+
+def _chart_of_answers(run: ShownRun) -> Chart | None:
+    """Place pictures by the probabilities that a run without an embedding gave their labels."""
+    table = run.result.predictions
+    if table is None or IMAGE.name not in table.columns or len(table) < 3:
+        return None
+    table = table.drop_duplicates(IMAGE.name).reset_index(drop=True)
+    shares = [name for name in table.columns if _are_shares(table[name])]
+    if len(shares) < 2:
+        return None
+    vectors = table[shares].to_numpy(dtype=np.float32)
+    return Chart(
+        run.name,
+        IMAGE.name,
+        "two principal components of its probabilities",
+        tuple(map(str, table[IMAGE.name])),
+        unit_square(_two_components(vectors)),
+        columns_of(table.drop(columns=IMAGE.name)),
+        vectors,
+    )
+
+
+def _are_shares(column: pd.Series) -> bool:
+    return bool(pd.api.types.is_float_dtype(column) and column.between(0, 1).all())
 
 
 def _two_components(vectors: Float32Array) -> AnyArray:

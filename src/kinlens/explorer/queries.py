@@ -61,6 +61,8 @@ class Queries:
         self.exhibit = exhibit
         self._shelf = shelf
         self._can_ask = can_ask
+        for chart in exhibit.charts:
+            _ = chart.tiles  # cut now, or the first visitor waits for it
         self._answers: tuple[tuple[re.Pattern[str], Callable[..., Payload | None]], ...] = tuple(
             (re.compile(pattern), answer)
             for pattern, answer in (

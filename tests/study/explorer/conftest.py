@@ -6,6 +6,7 @@ import importlib.util
 import shutil
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -110,6 +111,19 @@ class running:  # noqa: N801 - reads as a verb where it is used
         self._thread.join(timeout=10)
         self._opened.close()
         self._decoder.close()
+
+
+@pytest.fixture(scope="session")
+def serve_runs() -> Any:
+    """Serve some runs for the length of a `with` block, without anybody to answer questions."""
+
+    @contextmanager
+    def served_runs(*runs: Path) -> Iterator[Served]:
+        exhibit = open_exhibit(list(runs))
+        with running(exhibit, Answerers(), PictureDecoder()) as port:
+            yield Served(f"http://127.0.0.1:{port}/", port, None, exhibit)
+
+    return served_runs
 
 
 @pytest.fixture(scope="session")

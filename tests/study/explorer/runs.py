@@ -197,6 +197,46 @@ def make_rare_run(dataset: Path, folder: Path) -> None:
     write(result, folder, dataset)
 
 
+def make_cells(folder: Path) -> Path:
+    """Make cells in four stains, and a run that says where their protein is."""
+    rng = np.random.default_rng(7)
+    dataset = folder / "cells"
+    (dataset / "images").mkdir(parents=True)
+    (dataset / "dataset.toml").write_text(
+        'channels = ["red", "green", "blue", "yellow"]\nchannel_pattern = "{image}_{channel}.png"\n'
+    )
+    names = [f"images/cell_{number:02d}" for number in range(12)]
+    for name in names:
+        for number, channel in enumerate(("red", "green", "blue", "yellow")):
+            picture = Image.new("L", (48, 48))
+            at = 8 + 6 * number
+            ImageDraw.Draw(picture).ellipse((at, at, at + 14, at + 14), fill=255)
+            picture.save(dataset / f"{name}_{channel}.png")
+    frame = pd.DataFrame({"image": names, "labels": ["Nucleoplasm", "Cytosol;Nucleoplasm"] * 6})
+    frame.to_csv(dataset / "metadata.csv", index=False)
+    nucleus = np.r_[[0.9, 0.6] * 6] + rng.uniform(-0.05, 0.05, 12)
+    predictions = pd.DataFrame(
+        {
+            "image": names,
+            "truth": frame["labels"],
+            "answer": ["Nucleoplasm"] * 12,
+            "Nucleoplasm": nucleus,
+            "Cytosol": 1 - nucleus,
+            "Actin filaments": rng.uniform(0, 0.2, 12),
+        }
+    )
+    result = StudyResult(
+        study="location",
+        title="Where a protein sits",
+        headlines=(Headline("The nucleus is found."),),
+        metrics=metrics("location"),
+        methods="Cells were looked at.",
+        predictions=predictions,
+    )
+    write(result, folder / "location", dataset)
+    return folder / "location"
+
+
 def write(result: StudyResult, folder: Path, dataset: Path) -> None:
     with begin(folder, result.study, dataset) as run:
         write_result(result, run.path)

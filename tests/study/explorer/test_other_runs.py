@@ -1,0 +1,91 @@
+"""Views appear with the runs that hold what they need, and their absence breaks nothing."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+
+@pytest.fixture(scope="module")
+def cells(runs: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return runs.make_cells(tmp_path_factory.mktemp("cells"))
+
+
+def pixels_of(page: Any, where: tuple[int, int]) -> tuple[int, ...]:
+    """Return the colour of the picture of the cell at a place given in its own pixels."""
+    canvas = page.locator("canvas.large")
+    with Image.open(io.BytesIO(canvas.screenshot())) as picture:
+        scale = picture.width / 48
+        return picture.convert("RGB").getpixel(tuple(int(x * scale) for x in where))
+
+
+def test_stains_are_switched_on_and_off(page: Any, serve_runs: Any, cells: Path) -> None:
+    with serve_runs(cells) as served:
+        page.goto(served.address + "#thing=0")
+        page.wait_for_selector("body[data-ready]")
+        page.wait_for_selector("canvas.large")
+        page.wait_for_function("() => document.querySelector('canvas.large').width === 48")
+        middles = {"red": (13, 13), "green": (19, 22), "blue": (27, 27), "yellow": (36, 36)}
+        page.wait_for_timeout(300)
+        red, yellow = pixels_of(page, middles["red"]), pixels_of(page, middles["yellow"])
+        assert red[0] > 200 > 60 > red[1]
+        assert min(yellow[:2]) > 120 > 60 > yellow[2]
+        page.uncheck(".channels label:has-text('red') input")
+        assert max(pixels_of(page, (11, 11))) < 40
+        assert page.locator("nav button").all_inner_texts() == ["Map", "Findings"]
+        assert page.locator("#ask").count() == 0
+        page.context.close()
+
+
+def test_labels_are_told_with_their_probabilities(page: Any, serve_runs: Any, cells: Path) -> None:
+    with serve_runs(cells) as served:
+        page.goto(served.address + "#thing=0&colour=Nucleoplasm")
+        page.wait_for_selector("body[data-ready]")
+        page.wait_for_selector(".detail .bars")
+        bars = page.inner_text(".detail .bars").split("\n")
+        assert bars[0] == "Nucleoplasm"
+        assert "truth" in page.inner_text(".detail")
+        assert "components" in page.inner_text(".status")
+        page.wait_for_selector(".legend .ramp")
+        page.context.close()
+
+
+def test_genes_alone_are_painted_on_the_tree(page: Any, serve_runs: Any, tour: Any) -> None:
+    with serve_runs(tour.folder / "genes") as served:
+        page.goto(served.address + "#view=genes&gene=gene_00&colour=gene:gene_00")
+        page.wait_for_selector("body[data-ready]")
+        page.wait_for_selector(".volcano .chosen")
+        page.wait_for_selector(".tree rect", state="attached")
+        assert page.locator(".tree rect").count() == 9
+        assert page.locator("nav button").all_inner_texts() == ["Tree", "Genes", "Findings"]
+        page.click("nav button:has-text('Tree')")
+        page.click(".tree text:has-text('Nyx b')")
+        page.wait_for_selector(".detail h2:has-text('Nyx b')")
+        page.context.close()
+
+
+def test_a_run_of_species_is_a_map_of_species(page: Any, serve_runs: Any, tour: Any) -> None:
+    with serve_runs(tour.folder / "kinship") as served:
+        page.goto(served.address)
+        page.wait_for_selector(".map[data-ready]")
+        assert page.inner_text(".status").startswith("9 species")
+        page.focus(".map canvas.over")
+        page.keyboard.press("Enter")
+        page.wait_for_selector(".detail h2.taxon")
+        found = "document.querySelectorAll('.detail ul.plain li').length"
+        page.wait_for_function(f"() => {found} === 8 + 6")  # alike, and near in the tree
+        page.context.close()
+
+
+def test_several_maps_are_changed_between(page: Any, served: Any) -> None:
+    page.goto(served.address)
+    page.wait_for_selector(".map[data-ready]")
+    page.select_option("#chart", "1")
+    page.wait_for_selector(".status:has-text('9 species')")
+    assert "chart=1" in page.url
+    page.click(".tree text:has-text('Ino c')")
+    page.wait_for_selector(".detail h2:has-text('Ino c')")
