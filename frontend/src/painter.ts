@@ -24,11 +24,19 @@ export interface Painter {
   paint(batches: Batch[], camera: Camera, diameter: number, paper: string): void;
 }
 
-/** The best painter there is for a canvas; `wish` may ask for `canvas2d`. */
+/**
+ * The best painter there is; `wish` may ask for `canvas2d` or `webgl2`. Where WebGL would be computed
+ * by the processor, plain pixels are faster, and it is not taken unless it is asked for.
+ */
 export function openPainter(makeCanvas: () => HTMLCanvasElement, wish: string | null): [Painter, HTMLCanvasElement] {
   if (wish !== "canvas2d") {
     const canvas = makeCanvas();
-    const gl = canvas.getContext("webgl2", { antialias: false, alpha: false, preserveDrawingBuffer: true });
+    const gl = canvas.getContext("webgl2", {
+      antialias: false,
+      alpha: false,
+      preserveDrawingBuffer: true,
+      failIfMajorPerformanceCaveat: wish !== "webgl2",
+    });
     const painter = gl && GlPainter.on(gl);
     if (painter) return [painter, canvas];
   }

@@ -1,8 +1,9 @@
 """The process that decodes pictures from strangers: it may use little memory and be killed.
 
-Started by `uploads` as ``python -m kinlens.explorer.decoder``. It reads the path of a file from
-each line of its standard input, writes the picture's bare pixels beside it, and answers with a line
-of JSON. Whatever a picture does to a decoder, it does here.
+Started by `uploads` as ``python -m kinlens.explorer.decoder``. It says ``{}`` when it is ready.
+Then it reads the path of a file from each line of its standard input, writes the picture's bare
+pixels beside it, and answers with a line of JSON. Whatever a picture does to a decoder, it does
+here.
 """
 
 from __future__ import annotations
@@ -65,6 +66,8 @@ def decode_file(path: Path) -> dict[str, str]:
 def main() -> None:
     """Answer line by line until standard input ends."""
     _limit_memory()
+    sys.stdout.write("{}\n")  # everything is loaded
+    sys.stdout.flush()
     for line in sys.stdin:
         path = Path(line.rstrip("\n"))
         try:

@@ -134,6 +134,12 @@ class Exhibit:
         found = table.iloc[place].drop(key)
         return {str(name): value for name, value in found.items()}
 
+    def get_ready(self) -> None:
+        """Compute what the first question about looks would otherwise wait for."""
+        for number, chart in enumerate(self.charts):
+            if len(chart):
+                self.likenesses(number).share_as_strange(chart.vectors[0])
+
     def likenesses(self, number: int) -> Likenesses:
         """Return what finds similar things on a chart."""
         if number not in self._likenesses:

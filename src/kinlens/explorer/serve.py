@@ -65,6 +65,7 @@ def serve_exhibit(
             token=token,
         )
         decoder.start()
+        threading.Thread(target=exhibit.get_ready, daemon=True).start()
         announce(address)
         try:
             if open_page is not None:

@@ -28,6 +28,10 @@ MOST_LETTERS = 200_000
 """Letters in all of them."""
 
 
+# A process that is slower to import its libraries than this fails at its first picture.
+_START_SECONDS = 60
+
+
 class UploadError(KinlensError):
     """An upload that is refused; the message is for whoever sent it.
 
@@ -59,7 +63,7 @@ class PictureDecoder:
         self._process: subprocess.Popen[str] | None = None
 
     def start(self) -> None:
-        """Start the process, so that the first picture does not wait for it."""
+        """Start the process and wait until it is ready, so that no picture waits for it."""
         with self._lock:
             self._running()
 
@@ -97,21 +101,16 @@ class PictureDecoder:
         with self._lock:
             process = self._running()
             assert process.stdin is not None
-            assert process.stdout is not None
             try:
                 process.stdin.write(f"{upload}\n")
                 process.stdin.flush()
-                with selectors.DefaultSelector() as selector:
-                    selector.register(process.stdout, selectors.EVENT_READ)
-                    is_ready = bool(selector.select(self._seconds))
-                line = process.stdout.readline() if is_ready else ""
+                line = _line_of(process, self._seconds)
             except OSError:
-                is_ready, line = True, ""
+                line = ""  # it ended before it was asked
             if not line:
                 self._end()
-                reason = (
-                    "took too much memory or broke its decoder" if is_ready else "took too long"
-                )
+                broke = "took too much memory or broke its decoder"
+                reason = "took too long" if line is None else broke
                 raise UploadError(f"This picture {reason}; it was given up.")
         answer: dict[str, str] = json.loads(line)
         return answer
@@ -128,6 +127,7 @@ class PictureDecoder:
             text=True,
             env=os.environ | {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},
         )
+        _line_of(self._process, _START_SECONDS)
         return self._process
 
     def _end(self) -> None:
@@ -140,3 +140,11 @@ class PictureDecoder:
             if pipe is not None:
                 with suppress(OSError):
                     pipe.close()
+
+
+def _line_of(process: subprocess.Popen[str], seconds: float) -> str | None:
+    """Wait for a line: None when none comes in time, "" when the process has ended."""
+    assert process.stdout is not None
+    with selectors.DefaultSelector() as selector:
+        selector.register(process.stdout, selectors.EVENT_READ)
+        return process.stdout.readline() if selector.select(seconds) else None

@@ -9,10 +9,12 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TypeAlias
 
 import numpy as np
 import pandas as pd
+from PIL import Image
 
 from kinlens.embed.encoders import ImageEncoder
 from kinlens.embed.images import embed_images
@@ -195,10 +197,17 @@ class PictureAnswerer:
         self._naming = naming
         self._place = place
         self._resources = resources or Resources()
-        # One blank picture, so that compiled parts are ready for the first question.
-        side = encoder.input_size
-        blank = np.full((1, side, side, encoder.n_channels), 255 if encoder.depth == "uint8" else 1)
-        encoder.encode(blank.astype(encoder.depth))
+        self._warm_up()
+
+    def _warm_up(self) -> None:
+        """Answer once for a picture of a disc, so that the first question waits for nothing."""
+        row, column = np.mgrid[:96, :96]
+        is_inside = (row - 48) ** 2 + (column - 48) ** 2 < 30**2
+        disc = np.where(is_inside[:, :, None], [120, 90, 160], [245, 245, 240])
+        with TemporaryDirectory(prefix="kinlens-") as folder:
+            path = Path(folder) / "disc.png"
+            Image.fromarray(disc.astype(np.uint8)).save(path)
+            self(path)
 
     def __call__(self, picture: Path) -> PictureAnswer:
         """Answer for one picture file."""
