@@ -6,7 +6,7 @@ Running them is `network_encoder`; where weights are found is `weights`.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,7 +30,13 @@ if TYPE_CHECKING:
 __all__ = ["timm_network"]
 
 
-def timm_network(spec: EncoderSpec, *, n_channels: int, weights: str | Path | None) -> Network:
+def timm_network(
+    spec: EncoderSpec,
+    *,
+    n_channels: int,
+    weights: str | Path | None,
+    shape: Mapping[str, Any] | None = None,
+) -> Network:
     """Build a network of timm without its head and fill in its weights.
 
     Parameters
@@ -42,6 +48,8 @@ def timm_network(spec: EncoderSpec, *, n_channels: int, weights: str | Path | No
         scaled for more, and summed for one.
     weights : path, optional
         A ``.safetensors`` file or its folder; from the hub, or its cache, when left out.
+    shape : mapping, optional
+        Further arguments of timm's network, such as ``channels`` for a narrower ResNet.
 
     Raises
     ------
@@ -70,7 +78,7 @@ def timm_network(spec: EncoderSpec, *, n_channels: int, weights: str | Path | No
             f"no weights {tag!r} for {architecture}. {did_you_mean(tag, tags)}"
         ) from error
 
-    arguments: dict[str, Any] = {"num_classes": 0, "in_chans": n_channels}
+    arguments: dict[str, Any] = {"num_classes": 0, "in_chans": n_channels, **(shape or {})}
     if spec.size is not None and known.fixed_input_size:
         arguments["img_size"] = spec.size
     if spec.random_seed is not None:

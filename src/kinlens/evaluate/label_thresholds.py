@@ -31,7 +31,8 @@ def tuned_thresholds(probabilities: FloatArray, truth: BoolArray) -> FloatArray:
     array of float, shape (k,)
         A label is answered where its probability is the threshold or more. Thresholds lie half way
         between two probabilities; of thresholds that do equally well the middle one is taken. A
-        label that holds for none keeps `PUBLISHED_THRESHOLD`.
+        label that holds for none keeps `PUBLISHED_THRESHOLD`. A probability of 0 is never answered:
+        it is what a gate says that is shut.
 
     Examples
     --------
@@ -55,7 +56,9 @@ def _best(probability: FloatArray, truth: BoolArray) -> float:
     q, held = probability[order], truth[order]
     ends = np.flatnonzero(np.append(np.diff(q) != 0, True))
     hits = np.cumsum(held)[ends]
-    f1 = 2 * hits / (ends + 1 + held.sum())
+    f1 = np.where(q[ends] > 0, 2 * hits / (ends + 1 + held.sum()), -1.0)
+    if f1.max() <= 0:
+        return PUBLISHED_THRESHOLD
     best = np.flatnonzero(f1 >= f1.max() - 1e-12)
     place = ends[best[len(best) // 2]]
     below = q[place + 1] if place + 1 < len(q) else 0.0

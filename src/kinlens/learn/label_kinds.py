@@ -165,6 +165,10 @@ class Gated:
         """Return the sigmoid of the joint logits."""
         return torch.sigmoid(output.joint.float())
 
+    def group_probabilities(self, output: Any) -> Tensor:
+        """Return the sigmoid of the logits of the groups, (B, g)."""
+        return torch.sigmoid(output.group.float())
+
 
 def gate_logit(group: Tensor, inner: Tensor) -> Tensor:
     """Return the logit of a product of two probabilities, given their logits.

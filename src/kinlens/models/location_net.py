@@ -6,7 +6,7 @@ after. Pictures come in as arrays and the trunk as a module.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from sklearn.utils.validation import check_is_fitted
 from kinlens.errors import UsageError
 from kinlens.learn.batches import PictureBatches
 from kinlens.learn.fit import FitPlan, fit
-from kinlens.learn.label_kinds import LabelKind
+from kinlens.learn.label_kinds import Gated, LabelKind
 from kinlens.models.fine_tuned import Trunk
 from kinlens.optional import need
 from kinlens.parallel import torch_device
@@ -184,21 +184,43 @@ class LabelNetwork(BaseEstimator):
 
     def predict_proba(self, pictures: ByteArray) -> FloatArray:
         """Return the probability of each label, each by itself, shape (n, k)."""
+        return self._said(pictures, self.kind.probabilities)[0]
+
+    def predict_both(self, pictures: ByteArray) -> tuple[FloatArray, FloatArray]:
+        """Return the probabilities of labels, (n, k), and of groups, (n, g), of a gated network.
+
+        Raises
+        ------
+        UsageError
+            When the network's kind names no groups.
+        """
+        if not isinstance(self.kind, Gated):
+            raise UsageError("only a network with a gate names groups on its own.")
+        labels, groups = self._said(
+            pictures, self.kind.probabilities, self.kind.group_probabilities
+        )
+        return labels, groups
+
+    def _said(self, pictures: ByteArray, *reads: Callable[[Any], Any]) -> list[FloatArray]:
+        """Show the network every picture once, and read its output in several ways."""
         check_is_fitted(self, "network_")
         place = torch_device(self.device)
         network = self.network_.to(place).eval()
         batches = self._batches(pictures, np.zeros((len(pictures), 1), bool), seed=0, alone=True)
-        parts = []
+        parts: list[list[Any]] = [[] for _ in reads]
         with torch.no_grad():
             for rows in torch.arange(len(pictures)).split(4 * self.batch_size):
                 output = network(batches.prepare(rows).to(place))
-                parts.append(self.kind.probabilities(output).cpu())
-        return np.asarray(torch.cat(parts).double().numpy())
+                for part, read in zip(parts, reads, strict=True):
+                    part.append(read(output).cpu())
+        return [torch.cat(part).double().numpy() for part in parts]
 
     def _built(self, start: Mapping[str, AnyArray] | None) -> Any:
         with torch.random.fork_rng():
             torch.manual_seed(self.random_state)
             network = self.kind.build(self.trunk.module, self.trunk.n_features)
+        # The layout in which batches come, and in which convolutions are fastest.
+        network = network.to(memory_format=torch.channels_last)
         if start is not None:
             tensors = {name: torch.as_tensor(np.array(array)) for name, array in start.items()}
             network.load_state_dict(tensors, strict=False)
