@@ -193,8 +193,8 @@ def methods_of(found: LocationFindings) -> str:
 Networks (`{config.network}`, {config.width:g} of its channels) saw all channels at once
 ({", ".join(task.channels)}), normalised by their training means, mirrored and turned by quarters at
 random and never cropped. They learned the multi-label soft margin loss
-({config.schedule} schedule, {config.repeats} repeats from different seeds; epochs of the first:
-{longest}). The joint model has one trunk with three heads, labels, groups and labels given their
+({config.schedule} schedule, {_counted(config.repeats, "seed")}, scores are means over them; epochs
+of the first: {longest}). The joint model has one trunk with three heads, labels, groups and labels given their
 group, and answers with the mean of the flat logit and that of P(group) P(label | group); it starts
 at the flat model.
 """
@@ -218,6 +218,10 @@ percentile intervals of {config.replicates:,} bootstrap samples of {found.unit},
 for both models of a difference; the null shuffles label sets among test {found.unit}
 ({config.permutations:,} times). Labels held by fewer than 10 test {found.unit} are not decidable.
 """
+
+
+def _counted(n: int, word: str) -> str:
+    return f"{n} {word}" if n == 1 else f"{n} {word}s"
 
 
 def _interval(row: pd.Series) -> str:

@@ -1,7 +1,8 @@
-"""The tour behind `kinlens demo`: one simulated world, every study on it, truth beside findings.
+"""The tour behind `kinlens demo`: simulated worlds, every study on one, truth beside findings.
 
-A study joins the tour by a line in `STOPS`. What the world is like is decided in
-`kinlens.simulate.world_config`, what a study does in its own file.
+A study joins the tour by a line in `STOPS`. What the worlds are like is decided in
+`kinlens.simulate.world_config` and `kinlens.simulate.cell_world`, what a study does in its own
+file.
 """
 
 from __future__ import annotations
@@ -24,13 +25,15 @@ from kinlens.records.result import Headline, StudyResult
 from kinlens.report.page import render_page
 from kinlens.rng import RandomStreams
 from kinlens.run import read_run
+from kinlens.simulate.cell_world import CellWorldConfig
 from kinlens.simulate.world import simulate_world
 from kinlens.simulate.world_config import WorldConfig
 from kinlens.studies.catalogue import STUDIES, load_study
+from kinlens.studies.cell_simulation import cell_world, write_cells
 from kinlens.studies.runner import run_into_folder
 from kinlens.studies.simulation import write_world
 
-__all__ = ["NOT_ON_THE_TOUR", "STOPS", "Stop", "Tour", "run_tour"]
+__all__ = ["STOPS", "Stop", "Tour", "run_tour"]
 
 
 @dataclass(frozen=True)
@@ -44,10 +47,13 @@ class Stop:
         is true in the simulated world, beside what was found.
     settings : mapping
         Settings of the study that differ from its defaults.
+    dataset : str
+        The world that it is about: ``dataset``, the snails, or ``cells``.
     """
 
     truth: Callable[[Path, StudyResult], str]
     settings: Mapping[str, Any] = field(default_factory=dict)
+    dataset: str = "dataset"
 
 
 @dataclass(frozen=True)
@@ -81,12 +87,12 @@ def run_tour(
     Parameters
     ----------
     out : path
-        The world goes to ``out/dataset``, each study to ``out/STUDY``, the page to
-        ``out/report.html``.
+        The snails go to ``out/dataset``, the cells to ``out/cells``, each study to ``out/STUDY``,
+        the page to ``out/report.html``.
     species, images : int
-        Size of the world.
+        Size of the world of snails.
     seed : int
-        Seed of the world and of every study.
+        Seed of the worlds and of every study.
     resources : Resources, optional
         Where to work, and who watches.
     resume : bool
@@ -109,26 +115,28 @@ def run_tour(
     resources = resources or Resources()
     if resume and force:
         raise UsageError("--resume goes on with a tour and --force replaces it: give only one.")
-    config = WorldConfig(name="Simulated snails", species=species, images=images)
-    dataset = out / "dataset"
-    _make_world(config, dataset, seed=seed, resources=resources, resume=resume, force=force)
+    snails = WorldConfig(name="Simulated snails", species=species, images=images)
+    _make_world(snails, out / "dataset", seed=seed, resources=resources, resume=resume, force=force)
+    stops = {name: STOPS.get(name, _NO_STOP) for name in STUDIES}
+    if any(stop.dataset == "cells" for stop in stops.values()):
+        _make_world(_CELLS, out / "cells", seed=seed, resources=resources, resume=resume,
+                    force=force)  # fmt: skip
     results, records = [], []
-    names = [name for name in STUDIES if name not in NOT_ON_THE_TOUR]
-    for name in names:
+    for name, stop in stops.items():
         resources.progress.note(f"{name}: {STUDIES[name]}")
         study = load_study(name)
-        stop = STOPS.get(name)
+        dataset = out / stop.dataset
         result = run_into_folder(
             study,
             dataset,
             out / name,
-            build_config(study.config, stop.settings if stop else {}, where=f"tour of {name}"),
+            build_config(study.config, stop.settings, where=f"tour of {name}"),
             seed=seed,
             resources=resources,
             resume=not force,
             force=force,
         )
-        if stop is not None:
+        if stop is not _NO_STOP:
             truth = Headline(stop.truth(dataset / "truth", result))
             result = replace(result, headlines=(truth, *result.headlines))
         results.append(result)
@@ -141,7 +149,7 @@ def run_tour(
 
 
 def _make_world(
-    config: WorldConfig,
+    config: WorldConfig | CellWorldConfig,
     dataset: Path,
     *,
     seed: int,
@@ -149,18 +157,24 @@ def _make_world(
     resume: bool,
     force: bool,
 ) -> None:
-    """Write the world; when it is there already, keep it to go on or replace it, as asked."""
+    """Write a world; when it is there already, keep it to go on or replace it, as asked."""
+    is_cells = isinstance(config, CellWorldConfig)
     if not dataset.exists() or force:
-        world = simulate_world(config, RandomStreams(seed))
-        write_world(world, dataset, resources=resources, force=force)
+        if isinstance(config, CellWorldConfig):
+            cells = cell_world(config, RandomStreams(seed))
+            write_cells(cells, dataset, resources=resources, force=force)
+        else:
+            world = simulate_world(config, RandomStreams(seed))
+            write_world(world, dataset, resources=resources, force=force)
         return
     if not resume:
         raise UsageError(
             f"{dataset.parent}: already holds a tour. Go on with it with --resume, replace it with "
             "--force, or choose another folder."
         )
+    name = "cell_world.json" if is_cells else "world.json"
     try:
-        record = json.loads((dataset / "truth" / "world.json").read_text(encoding="utf-8"))
+        record = json.loads((dataset / "truth" / name).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise InputError("not a simulated dataset", where=dataset) from error
     if record != plain({"kinlens": __version__, "seed": seed, "config": config}):
@@ -203,6 +217,18 @@ def _truth_of_seqdist(truth: Path, result: StudyResult) -> str:
     )
 
 
+def _truth_of_location(truth: Path, result: StudyResult) -> str:
+    cells = pd.read_csv(truth / "cells.csv", keep_default_na=False)
+    shows = cells["shows"].str.split(";")
+    empty = cells["shows"].eq("").mean()
+    labels = {label for row in shows for label in row if label}
+    return (
+        f"True: {len(cells):,} cells in {cells['image'].nunique():,} pictures show proteins at "
+        f"{len(labels)} places; a label of a picture need not hold for each of its cells, and "
+        f"{empty:.0%} of the cells show none. Found: {_found(result)}"
+    )
+
+
 def _found(result: StudyResult) -> str:
     """Return the study's own first sentence."""
     return result.headlines[0].sentence if result.headlines else "nothing."
@@ -232,10 +258,34 @@ STOPS: Mapping[str, Stop] = {
             "permutations": 49,
         },
     ),
+    "location": Stop(
+        _truth_of_location,
+        {
+            "size": 48,
+            "network": "timm:resnet10t?random",
+            "width": 0.25,
+            "epochs": 12,
+            "fine_epochs": 4,
+            "schedule": "cosine",
+            "learning_rate": 3e-3,
+            "batch_size": 32,
+            "repeats": 1,
+            "least_share": 0.07,
+            "test_share": 0.3,
+            "replicates": 300,
+            "permutations": 99,
+        },
+        dataset="cells",
+    ),
 }
 """What the tour says of each study, and where it asks for less than a paper would, to be short."""
 
-NOT_ON_THE_TOUR: Mapping[str, str] = {
-    "location": "it looks at proteins in cells, and the simulated world has shells alone",
-}
-"""Studies that the simulated world cannot serve, each with the reason."""
+_NO_STOP = Stop(lambda _truth, _result: "")
+_CELLS = CellWorldConfig(
+    name="Simulated cells",
+    images=400,
+    image_size=48,
+    images_per_antibody=1,
+    fewest_cells=1,
+    most_cells=2,
+)
