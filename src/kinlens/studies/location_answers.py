@@ -90,7 +90,7 @@ class Scored:
     is_chosen: bool = False
 
     def statistic(self, metrics: Sequence[str], *, targets: str = "all") -> MeanOf:
-        """Return the scores of the answers, the mean of the repeats."""
+        """Return `metrics` of the answers, the mean of the repeats, for `targets`: all or means."""
         return MeanOf([LabelScores(each, metrics, targets=targets) for each in self.answers])
 
 
