@@ -194,9 +194,9 @@ Networks (`{config.network}`, {config.width:g} of its channels) saw all channels
 ({", ".join(task.channels)}), normalised by their training means, mirrored and turned by quarters at
 random and never cropped. They learned the multi-label soft margin loss
 ({config.schedule} schedule, {_counted(config.repeats, "seed")}, scores are means over them; epochs
-of the first: {longest}). The joint model has one trunk with three heads, labels, groups and labels given their
-group, and answers with the mean of the flat logit and that of P(group) P(label | group); it starts
-at the flat model.
+of the first: {longest}). The joint model has one trunk with three heads, labels, groups and labels
+given their group, and answers with the mean of the flat logit and that of
+P(group) P(label | group); it starts at the flat model.
 """
         if found.epochs
         else ""
