@@ -23,7 +23,10 @@ Matrix = Annotated[
 def register(top: typer.Typer) -> None:
     """Add the verb to the command."""
     top.add_typer(
-        app, name="distances", help="Write the distances in a tree, of sequences or of vectors."
+        app,
+        name="distances",
+        help="Write the distances in a tree, of sequences or of vectors.",
+        rich_help_panel="Work",
     )
 
 

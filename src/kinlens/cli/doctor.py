@@ -76,14 +76,16 @@ def doctor() -> None:
 
 def _say_version(name: str) -> bool:
     """Say the version of a library; tell whether it loads."""
+    from importlib.metadata import packages_distributions, version
+
     from kinlens.optional import need
 
     try:
-        module = need(name)
+        need(name)
     except (ImportError, RuntimeError, OSError) as error:
         _say(name, f"does not load: {error}")
         return False
-    _say(name, getattr(module, "__version__", "there"))
+    _say(name, version(packages_distributions()[name][0]))
     return True
 
 

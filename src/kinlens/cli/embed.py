@@ -50,7 +50,7 @@ def images(
     Pictures that cannot be read are left out and listed in FILE.skipped.tsv.
     """
     from kinlens.parallel import Resources
-    from kinlens.studies.vectors import embed_pictures_to_file
+    from kinlens.studies.picture_vectors import embed_pictures_to_file
 
     again = "The same command goes on where it stopped."
     with Display(as_json=log_json, how_to_go_on=again) as display:
@@ -78,7 +78,7 @@ def sequences(
 
     Writes FILE.h5ad, which scanpy opens, and the same as a table beside it (FILE.parquet).
     """
-    from kinlens.studies.vectors import embed_sequences_to_file
+    from kinlens.studies.sequence_vectors import embed_sequences_to_file
 
     with Display(as_json=log_json) as display:
         written = embed_sequences_to_file(dataset, out, embedder=embedder, progress=display)

@@ -15,7 +15,7 @@ __all__ = ["register", "search"]
 
 def register(app: typer.Typer) -> None:
     """Add the verb to the command."""
-    app.command("search")(search)
+    app.command("search", rich_help_panel="Work")(search)
 
 
 def search(

@@ -22,7 +22,25 @@ from kinlens.typing import Float32Array
 if TYPE_CHECKING:
     import anndata
 
-__all__ = ["to_anndata", "write_vectors"]
+__all__ = ["checked_file_name", "to_anndata", "write_vectors"]
+
+
+def checked_file_name(out: str | Path) -> Path:
+    """Refuse the name of another format, before any work is done.
+
+    Parameters
+    ----------
+    out : path
+        Where vectors are to go.
+
+    Raises
+    ------
+    UsageError
+        When it does not end in ``.h5ad``.
+    """
+    if Path(out).suffix != ".h5ad":
+        raise UsageError(f"{out}: the name of a file of vectors ends in .h5ad.")
+    return Path(out)
 
 
 def to_anndata(

@@ -243,7 +243,11 @@ def test_settings_are_printed_as_a_file_that_can_be_used(kinlens: Command, tmp_p
     [
         (["run", "taxa", "set", "-o", "run"], "runner.run_into_folder", "--resume goes on"),
         (["demo"], "tour.run_tour", "--resume goes on"),
-        (["embed", "images", "set", "-o", "v.h5ad"], "vectors.embed_pictures_to_file", "goes on"),
+        (
+            ["embed", "images", "set", "-o", "v.h5ad"],
+            "picture_vectors.embed_pictures_to_file",
+            "goes on",
+        ),
     ],
 )
 def test_an_interruption_ends_with_130_and_says_how_to_go_on(

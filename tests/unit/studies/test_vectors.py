@@ -9,7 +9,8 @@ import pytest
 from PIL import Image
 
 from kinlens.errors import InputError, TooManySkippedError, UsageError
-from kinlens.studies.vectors import embed_pictures_to_file, embed_sequences_to_file
+from kinlens.studies.picture_vectors import embed_pictures_to_file
+from kinlens.studies.sequence_vectors import embed_sequences_to_file
 
 
 @pytest.fixture

@@ -1,12 +1,10 @@
-"""Vectors of a dataset's pictures or sequences as files for other programs.
+"""Vectors of a dataset's sequences as files for other programs.
 
-This is what `kinlens embed` calls; how a vector is made is in `kinlens.embed`.
+This is what `kinlens embed sequences` calls; how a vector is made is in `kinlens.embed`.
 """
 
 from __future__ import annotations
 
-import shutil
-from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
@@ -14,108 +12,21 @@ import numpy as np
 import pandas as pd
 
 from kinlens import __version__
-from kinlens.atomic import write_frame
-from kinlens.embed.container import to_anndata, write_vectors
-from kinlens.embed.images import embed_collection
+from kinlens.embed.container import checked_file_name, to_anndata, write_vectors
 from kinlens.embed.kmer import KmerCounts
 from kinlens.embed.sgt import SequenceGraphTransform
 from kinlens.errors import InputError, UsageError
 from kinlens.io.folder import read_collection
-from kinlens.parallel import Resources
 from kinlens.progress import SILENT, Progress
 from kinlens.records.sequences import SequenceSet
-from kinlens.records.slots import IMAGE, SEQUENCE
-from kinlens.skipped import SkipList, Skipped
+from kinlens.records.slots import SEQUENCE
 from kinlens.typing import Float32Array, FloatArray, ObjectArray
 
-__all__ = ["embed_pictures_to_file", "embed_sequences_to_file"]
+__all__ = ["embed_sequences_to_file"]
 
 _LETTERS = {"dna": "ACGT", "rna": "ACGU", "protein": "ACDEFGHIKLMNPQRSTVWY"}
 # Rows made at a time in double precision, of which single precision is kept.
 _BLOCK = 4096
-
-
-def embed_pictures_to_file(
-    dataset: str | Path,
-    out: str | Path,
-    *,
-    embedder: str = "descriptors",
-    weights: str | Path | None = None,
-    resources: Resources | None = None,
-    max_bad: float | None = None,
-) -> list[Path]:
-    """Write the vectors of all pictures of a dataset.
-
-    Finished vectors are kept beside `out` until all are there, so that the same call goes on
-    where an interrupted one stopped.
-
-    Parameters
-    ----------
-    dataset : path
-        The dataset folder.
-    out : path
-        Ends in ``.h5ad``; replaced when it is there.
-    embedder : str
-        ``descriptors``, ``timm:NAME`` or ``open_clip:NAME``.
-    weights : path, optional
-        A ``.safetensors`` file, or a folder that holds one, instead of weights from the hub.
-    resources : Resources, optional
-        Where to compute, and who watches.
-    max_bad : float, optional
-        Share (below 1) or number of pictures that may be left out; no limit when left out.
-
-    Returns
-    -------
-    list of path
-        The ``.h5ad`` file, the ``.parquet`` table beside it and, when pictures were left out,
-        ``.skipped.tsv`` with the reasons.
-
-    Raises
-    ------
-    InputError
-        When the dataset has no pictures.
-    TooManySkippedError
-        When more than `max_bad` had to be left out.
-    UsageError
-        When `out` does not end in ``.h5ad``.
-    """
-    out = _checked_name(out)
-    collection = read_collection(dataset)
-    collection.require("specimens", study="embed images")
-    assert collection.specimens is not None
-    skipped = SkipList(max_bad=max_bad)
-    skipped.extend(
-        Skipped(problem.file, problem.row, problem.reason)
-        for problem in collection.problems
-        if problem.level == "skip"
-    )
-    n_records = collection.specimens.n_images + len(skipped)
-    skipped.check(total=n_records)
-    resources = resources or Resources()
-    kept = out.with_name(f".{out.stem}.vectors")
-    vectors = embed_collection(
-        collection,
-        embedder,
-        weights=weights,
-        resources=resources if resources.cache else replace(resources, cache=kept),
-    )
-    skipped.extend(vectors.skipped)
-    skipped.check(total=n_records)
-    container = to_anndata(
-        vectors.values,
-        vectors.ids,
-        obs=collection.specimens.frame.iloc[vectors.rows],
-        features=vectors.features,
-        provenance=vectors.provenance,
-        kind=IMAGE.name,
-    )
-    written = [*write_vectors(container, out)]
-    if len(skipped):
-        resources.progress.note(skipped.summary())
-        written.append(out.with_suffix(".skipped.tsv"))
-        write_frame(written[-1], skipped.frame())
-    shutil.rmtree(kept, ignore_errors=True)
-    return written
 
 
 def embed_sequences_to_file(
@@ -151,7 +62,7 @@ def embed_sequences_to_file(
     UsageError
         When `out` does not end in ``.h5ad`` or the embedder is unknown.
     """
-    out = _checked_name(out)
+    out = checked_file_name(out)
     words = _parsed(embedder)
     collection = read_collection(dataset)
     collection.require("sequences", study="embed sequences")
@@ -190,13 +101,6 @@ class _SequenceEncoder(Protocol):
     def transform(self, X: list[bytes]) -> FloatArray: ...
 
     def get_feature_names_out(self) -> ObjectArray: ...
-
-
-def _checked_name(out: str | Path) -> Path:
-    """Refuse another format before any work is done."""
-    if Path(out).suffix != ".h5ad":
-        raise UsageError(f"{out}: the name of a file of vectors ends in .h5ad.")
-    return Path(out)
 
 
 def _parsed(embedder: str) -> int | None:
