@@ -69,7 +69,8 @@ export class DetailPanel {
           "section",
           { class: "run" },
           h("h3", {}, run.title),
-          h("ul", { class: "headlines" }, run.headlines.slice(0, 3).map((line) => h("li", { class: line.verdict }, readable(line.sentence)))),
+          run.truth && h("p", { class: "truth" }, readable(run.truth)),
+          h("ul", { class: "headlines" }, run.headlines.slice(0, run.truth ? 1 : 3).map((line) => h("li", { class: line.verdict }, readable(line.sentence)))),
         ),
       ),
     ];

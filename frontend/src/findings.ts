@@ -21,6 +21,7 @@ export class FindingsView {
           "article",
           { class: "sheet" },
           h("h2", {}, run.title),
+          run.truth && h("p", { class: "truth" }, readable(run.truth)),
           h("ul", { class: "headlines" }, run.headlines.map((line) => h("li", { class: line.verdict }, readable(line.sentence)))),
           figures,
         ),
@@ -28,8 +29,12 @@ export class FindingsView {
       void this.exhibit.source.json<FindingsInfo>(`run/${number}/findings.json`).then((found) => {
         found.figures.forEach(({ title, caption, kind }, place) => {
           const image = h("img", { alt: `${title}. ${caption}`, loading: "lazy" });
-          void this.exhibit.source.image(`run/${number}/figure/${place}.${kind}`).then((address) => (image.src = address));
-          figures.append(h("figure", {}, image, h("figcaption", {}, h("b", {}, title, "."), " ", caption)));
+          const link = h("a", { download: `kinlens-${run.study}-${place + 1}.${kind}` }, kind.toUpperCase());
+          void this.exhibit.source.image(`run/${number}/figure/${place}.${kind}`).then((address) => {
+            image.src = address;
+            link.href = address;
+          });
+          figures.append(h("figure", {}, image, h("figcaption", {}, h("b", {}, title, "."), " ", caption, " ", link)));
         });
       });
     });

@@ -1,8 +1,9 @@
 // The scan of genes as a volcano: how well each is told from looks, and how sure that is.
 
-import { announce, h, readable, s, shown } from "./dom";
+import { announce, h, readable, shown } from "./dom";
 import type { ExhibitData } from "./exhibit";
 import { csvOf, standalone, type Exports } from "./export";
+import { Scatter } from "./scatter";
 import type { State, Store } from "./state";
 import type { Value } from "./types";
 
@@ -10,11 +11,10 @@ import type { Value } from "./types";
 const EFFECTS = ["mcc_clade", "mcc", "mcc_random", "auc_clade", "auc", "score", "effect"];
 const CHANCES = ["q_value", "q", "p_value", "p"];
 const MOST_LISTED = 200;
-const [LEFT, RIGHT, TOP, BOTTOM] = [56, 20, 20, 44];
 
 export class GenesView {
   readonly element = h("section", { class: "genes view", "aria-label": "Genes" });
-  private readonly svg = s("svg", { class: "volcano", role: "img" });
+  private readonly scatter = new Scatter((gene) => this.choose(gene));
   private readonly search = h("input", { type: "search", placeholder: "Find a gene", "aria-label": "Find a gene" });
   private readonly list = h("tbody");
   private readonly effectSelect = h("select", { "aria-label": "Across" });
@@ -42,12 +42,11 @@ export class GenesView {
         h("h2", {}, "Genes that looks tell"),
         h("p", { class: "soft" }, exhibit.genes.caption || "One dot a gene."),
         h("div", { class: "row" }, h("label", {}, "across ", this.effectSelect), h("label", {}, "upwards ", this.chanceSelect)),
-        this.svg,
+        this.scatter.svg,
       ),
       h("div", { class: "sheet side" }, this.search, h("div", { class: "scroll" }, h("table", {}, h("thead", {}, h("tr", {}, h("th", {}, "gene"), h("th", { class: "number" }, "score"), h("th", { class: "number" }, "chance"))), this.list))),
     );
-    this.svg.addEventListener("click", (event) => this.pickAt(event));
-    new ResizeObserver(() => this.draw()).observe(this.element);
+    this.draw();
     this.fillList();
   }
 
@@ -64,76 +63,21 @@ export class GenesView {
     return this.columns[this.chanceSelect.value] ?? [];
   }
 
-  /** Effect and minus the logarithm of the chance; null where one is missing. */
-  private point(i: number): [number, number] | null {
-    const [effect, chance] = [this.effect[i], this.chance[i]];
-    if (typeof effect !== "number" || typeof chance !== "number") return null;
-    return [effect, -Math.log10(Math.max(chance, 1e-12))];
-  }
-
-  private scales(): { x(v: number): number; y(v: number): number; width: number; height: number; ends: [number, number, number] } {
-    const [width, height] = [this.svg.clientWidth || 640, this.svg.clientHeight || 420];
-    let [low, high, most] = [0, 0.1, 1.5];
-    for (let i = 0; i < this.names.length; i++) {
-      const point = this.point(i);
-      if (!point) continue;
-      [low, high, most] = [Math.min(low, point[0]), Math.max(high, point[0]), Math.max(most, point[1])];
-    }
-    return {
-      x: (v) => LEFT + ((v - low) / (high - low || 1)) * (width - LEFT - RIGHT),
-      y: (v) => height - BOTTOM - (v / most) * (height - TOP - BOTTOM),
-      width,
-      height,
-      ends: [low, high, most],
-    };
-  }
-
   private draw(): void {
-    const { x, y, width, height, ends } = this.scales();
-    const line = -Math.log10(0.05);
-    let [quiet, loud] = ["", ""];
-    for (let i = 0; i < this.names.length; i++) {
-      const point = this.point(i);
-      if (!point) continue;
-      const dot = `M${x(point[0]).toFixed(1)} ${y(point[1]).toFixed(1)}h0`;
-      if (point[1] >= line) loud += dot;
-      else quiet += dot;
-    }
-    const ticks = [0, 0.25, 0.5, 0.75, 1].map((t) => ends[0] + t * (ends[1] - ends[0]));
-    const steps = Array.from({ length: Math.floor(ends[2]) + 1 }, (_, i) => i);
-    const every = Math.max(1, Math.ceil(steps.length / 6));
-    const parts: SVGElement[] = [
-      s("path", { class: "axis", d: `M${LEFT} ${height - BOTTOM}H${width - RIGHT}M${LEFT} ${TOP}V${height - BOTTOM}` }),
-      ...ticks.map((t) => s("text", { class: "tick", x: x(t), y: height - BOTTOM + 18, "text-anchor": "middle" }, shown(Number(t.toPrecision(2))))),
-      ...steps.filter((i) => i % every === 0).map((i) => s("text", { class: "tick", x: LEFT - 8, y: y(i) + 4, "text-anchor": "end" }, i ? `1e-${i}` : "1")),
-      s("text", { class: "tick", x: (LEFT + width - RIGHT) / 2, y: height - 8, "text-anchor": "middle" }, readable(this.effectSelect.value)),
-      s("path", { class: "dots", d: quiet }),
-      s("path", { class: "dots loud", d: loud }),
-      s("path", { class: "threshold", d: `M${LEFT} ${y(line)}H${width - RIGHT}` }),
-      s("text", { class: "tick", x: width - RIGHT, y: y(line) - 5, "text-anchor": "end" }, `${readable(this.chanceSelect.value)} = 0.05`),
-    ];
-    const chosen = this.names.indexOf(this.store.state.gene);
-    const point = chosen < 0 ? null : this.point(chosen);
-    if (point) {
-      parts.push(s("circle", { class: "chosen", cx: x(point[0]), cy: y(point[1]), r: 7 }));
-      parts.push(s("text", { class: "chosen-label", x: Math.min(x(point[0]) + 11, width - 110), y: y(point[1]) + 4 }, this.names[chosen]));
-    }
-    this.svg.replaceChildren(...parts);
-    this.svg.setAttribute("aria-label", `${this.names.length} genes by ${this.effectSelect.value} and ${this.chanceSelect.value}`);
-  }
-
-  private pickAt(event: MouseEvent): void {
-    const box = this.svg.getBoundingClientRect();
-    const [px, py] = [event.clientX - box.left, event.clientY - box.top];
-    const { x, y } = this.scales();
-    let [best, found] = [20 * 20, -1];
-    for (let i = 0; i < this.names.length; i++) {
-      const point = this.point(i);
-      if (!point) continue;
-      const away = (x(point[0]) - px) ** 2 + (y(point[1]) - py) ** 2;
-      if (away < best) [best, found] = [away, i];
-    }
-    if (found >= 0) this.choose(this.names[found]);
+    const level = -Math.log10(0.05);
+    const effect = (i: number) => numberOf(this.effect[i]);
+    const chance = (i: number) => {
+      const value = numberOf(this.chance[i]);
+      return value === null ? null : -Math.log10(Math.max(value, 1e-12));
+    };
+    this.scatter.draw({
+      names: this.names,
+      across: { title: readable(this.effectSelect.value), at: effect },
+      upwards: { title: readable(this.chanceSelect.value), at: chance, isWhole: true, label: (value) => (value ? `1e-${value}` : "1") },
+      threshold: { value: level, words: `${readable(this.chanceSelect.value)} = 0.05` },
+      isLoud: (i) => (chance(i) ?? 0) >= level,
+      chosen: this.store.state.gene,
+    });
   }
 
   private choose(gene: string): void {
@@ -164,8 +108,12 @@ export class GenesView {
     const names = Object.keys(this.columns);
     return {
       name: "genes",
-      svg: () => standalone(this.svg, getComputedStyle(this.element).getPropertyValue("--paper").trim()),
+      svg: () => standalone(this.scatter.svg, getComputedStyle(this.element).getPropertyValue("--paper").trim()),
       csv: () => csvOf(names, this.names.map((_, i) => names.map((name) => this.columns[name][i]))),
     };
   }
+}
+
+function numberOf(value: Value | undefined): number | null {
+  return typeof value === "number" ? value : null;
 }

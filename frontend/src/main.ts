@@ -91,6 +91,7 @@ class Page {
     if (changed.has("theme")) theme(state);
     if (changed.has("view") || changed.has("tangle") || changed.has("theme")) this.layOut(state);
     if (changed.has("gene")) this.genes?.update(state);
+    if (changed.has("species") || changed.has("view")) this.species?.draw();
     this.tree?.update(state, changed);
     if (changed.has("thing") && state.thing !== null && !changed.has("chart")) this.map?.show(state.thing);
     await this.map?.update(state, changed);

@@ -3,7 +3,8 @@
 import { h, readable, shown } from "./dom";
 import { thumb } from "./detail";
 import type { ExhibitData } from "./exhibit";
-import { csvOf, type Exports } from "./export";
+import { csvOf, standalone, type Exports } from "./export";
+import { Scatter } from "./scatter";
 import type { Store } from "./state";
 import type { Value } from "./types";
 
@@ -17,6 +18,9 @@ export class SpeciesView {
   private readonly columns: Record<string, Value[]>;
   private sortBy: string;
   private isRising = true;
+  private readonly scatter = new Scatter((name) => this.store.update({ view: "map", species: [name], thing: null, lasso: [] }));
+  private readonly acrossSelect = h("select", { "aria-label": "Across" });
+  private readonly upwardsSelect = h("select", { "aria-label": "Upwards" });
 
   constructor(
     private readonly exhibit: ExhibitData,
@@ -27,12 +31,20 @@ export class SpeciesView {
     this.names = (this.columns[key] ?? []).map(String);
     this.others = Object.keys(this.columns).filter((name) => name !== key);
     this.sortBy = this.others.find((name) => /shots|train/.test(name)) ?? this.others[0] ?? "";
+    const numeric = this.others.filter((name) => this.columns[name].some((value) => typeof value === "number"));
+    const first = [numeric.find((name) => name === this.sortBy), numeric.find((name) => /accuracy|right|top_1/.test(name) && name !== this.sortBy)];
+    [this.acrossSelect, this.upwardsSelect].forEach((select, k) => {
+      const wanted = first[k] ?? numeric[k] ?? "";
+      select.append(...numeric.map((name) => h("option", { value: name, selected: name === wanted }, readable(name))));
+      select.addEventListener("change", () => this.draw());
+    });
     this.element.append(
       h(
         "div",
         { class: "sheet" },
         h("h2", {}, "Species, the rarest first"),
         h("p", { class: "soft" }, exhibit.species.caption ?? ""),
+        numeric.length > 1 && [h("div", { class: "row" }, h("label", {}, "across ", this.acrossSelect), h("label", {}, "upwards ", this.upwardsSelect)), this.scatter.svg],
         h(
           "div",
           { class: "scroll" },
@@ -41,6 +53,26 @@ export class SpeciesView {
       ),
     );
     this.fill();
+    this.draw();
+  }
+
+  /** Called when something else was selected. */
+  draw(): void {
+    const [across, upwards] = [this.acrossSelect.value, this.upwardsSelect.value];
+    const axis = (name: string) => ({
+      title: readable(name),
+      at: (i: number) => {
+        const value = this.columns[name]?.[i];
+        return typeof value === "number" ? value : null;
+      },
+    });
+    this.scatter.draw({
+      names: this.names,
+      across: axis(across),
+      upwards: axis(upwards),
+      isLoud: () => true,
+      chosen: this.store.state.species[0] ?? "",
+    });
   }
 
   private heading(name: string): HTMLElement {
@@ -85,6 +117,7 @@ export class SpeciesView {
 
   get exports(): Exports {
     const names = Object.keys(this.columns);
-    return { name: "species", csv: () => csvOf(names, this.names.map((_, i) => names.map((name) => this.columns[name][i]))) };
+    const paper = () => getComputedStyle(this.element).getPropertyValue("--paper").trim();
+    return { name: "species", svg: () => standalone(this.scatter.svg, paper()), csv: () => csvOf(names, this.names.map((_, i) => names.map((name) => this.columns[name][i]))) };
   }
 }

@@ -14,6 +14,8 @@ const MOST_ROW = 58;
 const LABELS_FROM = 9;
 const PICTURES_FROM = 22;
 const PAD = 14;
+/** Share of the width that each of two facing trees takes. */
+const FACING = 0.23;
 
 export class TreeView {
   readonly element: HTMLElement;
@@ -112,7 +114,7 @@ export class TreeView {
   /** Width of the branches, and where labels begin. */
   private get branchWidth(): number {
     const width = this.scroller.clientWidth;
-    if (this.isTangled) return width * 0.28;
+    if (this.isTangled) return width * FACING;
     const row = this.effectiveRow;
     return width - 2 * PAD - (row >= LABELS_FROM ? Math.min(230, width * 0.5) : 24) - (row >= PICTURES_FROM ? row + 8 : 0);
   }
@@ -212,10 +214,12 @@ export class TreeView {
     const stretch = (tree.tips.length - 1) / Math.max(looks.tips.length - 1, 1);
     // The tools stand at the right edge.
     const edge = width - PAD - 34;
-    const x = (node: number) => edge - (looks.depth[node] / looks.height) * width * 0.28;
+    const x = (node: number) => edge - (looks.depth[node] / looks.height) * width * FACING;
     const y = (node: number) => PAD + (looks.row[node] * stretch + 0.5) * this.effectiveRow;
     const parts: SVGElement[] = [];
-    const labels = this.effectiveRow >= LABELS_FROM ? Math.min(170, width * 0.24) : 20;
+    const longest = Math.max(...tree.tipNames.map((name) => name.length));
+    const size = Math.min(13.5, this.effectiveRow * 0.9);
+    const labels = this.effectiveRow >= LABELS_FROM ? Math.min(longest * size * 0.54 + 8, width * 0.34) : 10;
     for (const tip of looks.tips) {
       const name = looks.names[tip];
       const here = tree.nodeOf(name);

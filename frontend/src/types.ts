@@ -20,6 +20,8 @@ export interface RunInfo {
   name: string;
   study: string;
   title: string;
+  /** What is true, where the world was simulated. */
+  truth: string;
   headlines: { sentence: string; verdict: string }[];
 }
 

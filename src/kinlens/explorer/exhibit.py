@@ -6,6 +6,7 @@ fails because a study did not leave something. What is answered to a request is 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -29,7 +30,10 @@ from kinlens.records.tree import Tree
 from kinlens.run import read_run
 from kinlens.typing import AnyArray, Float32Array
 
-__all__ = ["Exhibit", "ShownRun", "find_runs", "open_exhibit"]
+__all__ = ["TRUTHS", "Exhibit", "ShownRun", "find_runs", "open_exhibit"]
+
+TRUTHS = "truths.json"
+"""A file beside the runs of a tour: what is true in its world, by the name of the run folder."""
 
 # Charts are offered in this order.
 _KINDS = (IMAGE.name, SEQUENCE.name, SPECIES.name)
@@ -51,12 +55,15 @@ class ShownRun:
         Its ``run.json``.
     result : StudyResult
         What its study found.
+    truth : str
+        What is true, beside what was found, when the world of the run was simulated by a tour.
     """
 
     folder: Path
     name: str
     record: Mapping[str, Any]
     result: StudyResult
+    truth: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -214,8 +221,18 @@ def _named(read: Sequence[tuple[Path, dict[str, Any], StudyResult]]) -> tuple[Sh
         seen[result.study] = seen.get(result.study, 0) + 1
         again = seen[result.study]
         name = result.study if again == 1 else f"{result.study} {again}"
-        shown.append(ShownRun(folder, name, record, result))
+        shown.append(ShownRun(folder, name, record, result, _truth_of(folder)))
     return tuple(shown)
+
+
+def _truth_of(folder: Path) -> str:
+    path = folder.resolve().parent / TRUTHS
+    if not path.is_file():
+        return ""
+    try:
+        return str(json.loads(path.read_text(encoding="utf-8")).get(folder.resolve().name, ""))
+    except (ValueError, AttributeError) as error:
+        raise InputError("not a table of truths", where=path) from error
 
 
 # The dataset -------------------------------------------------------------------------------------

@@ -140,6 +140,7 @@ class Queries:
                         "name": run.name,
                         "study": run.result.study,
                         "title": run.result.title,
+                        "truth": run.truth,
                         "headlines": [
                             {"sentence": line.sentence, "verdict": line.verdict}
                             for line in run.result.headlines

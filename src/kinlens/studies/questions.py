@@ -52,6 +52,7 @@ _HITS = 10
 # Learning kinship solves systems as large as the species are many.
 _MOST_SPECIES = 1500
 _MOST_PICTURES = 20_000
+_PATIENCE = 8.0
 
 
 def answerers_for(
@@ -130,7 +131,10 @@ def _placer(exhibit: Exhibit, run: ShownRun, model: KinshipEmbedder | None) -> P
     chart = next((c for c in exhibit.charts if c.name == run.name and c.kind == IMAGE.name), None)
     if chart is None or exhibit.tree is None or exhibit.dataset is None:
         return None
-    return BackgroundPlacer(chart, exhibit.tree, rank=exhibit.dataset.tree_rank)
+    placer = BackgroundPlacer(chart, exhibit.tree, rank=exhibit.dataset.tree_rank)
+    # With a few hundred pictures it takes seconds; then the first question is answered whole.
+    placer.wait(_PATIENCE)
+    return placer
 
 
 def _from_predictions(
@@ -295,9 +299,9 @@ class BackgroundPlacer:
         self._thread = threading.Thread(target=self._learn, name="kinlens-placer", daemon=True)
         self._thread.start()
 
-    def wait(self) -> None:
-        """Wait until learning has ended."""
-        self._thread.join()
+    def wait(self, seconds: float | None = None) -> None:
+        """Wait until learning has ended, or for some seconds."""
+        self._thread.join(seconds)
 
     def __call__(self, vector: Float32Array) -> tuple[TreePlace | None, str]:
         """Place one vector; when that cannot be done, say why."""

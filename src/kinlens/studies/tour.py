@@ -16,9 +16,10 @@ from typing import Any
 import pandas as pd
 
 from kinlens import __version__
-from kinlens.atomic import plain, write_text
+from kinlens.atomic import plain, write_json, write_text
 from kinlens.config import build_config
 from kinlens.errors import InputError, UsageError
+from kinlens.explorer.exhibit import TRUTHS
 from kinlens.io.newick import read_newick
 from kinlens.parallel import Resources
 from kinlens.records.result import Headline, StudyResult
@@ -122,6 +123,7 @@ def run_tour(
         _make_world(_CELLS, out / "cells", seed=seed, resources=resources, resume=resume,
                     force=force)  # fmt: skip
     results, records = [], []
+    truths: dict[str, str] = {}
     for name, stop in stops.items():
         resources.progress.note(f"{name}: {STUDIES[name]}")
         study = load_study(name)
@@ -137,10 +139,11 @@ def run_tour(
             force=force,
         )
         if stop is not _NO_STOP:
-            truth = Headline(stop.truth(dataset / "truth", result))
-            result = replace(result, headlines=(truth, *result.headlines))
+            truths[name] = stop.truth(dataset / "truth", result)
+            result = replace(result, headlines=(Headline(truths[name]), *result.headlines))
         results.append(result)
         records.append(read_run(out / name))
+    write_json(out / TRUTHS, truths)
     report = out / "report.html"
     title = f"A tour of {species} simulated species"
     write_text(report, render_page(results, title=title, provenance=records))

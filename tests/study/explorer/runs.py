@@ -46,6 +46,7 @@ def make_tour(folder: Path) -> Tour:
     make_kinship_run(dataset, folder / "kinship")
     make_genes_run(dataset, folder / "genes")
     make_rare_run(dataset, folder / "rare")
+    (folder / "truths.json").write_text('{"taxa": "True: nine moths. Found: nine."}')
     return Tour(folder, dataset, folder / "taxa")
 
 

@@ -58,7 +58,7 @@ def test_genes_alone_are_painted_on_the_tree(page: Any, serve_runs: Any, tour: A
     with serve_runs(tour.folder / "genes") as served:
         page.goto(served.address + "#view=genes&gene=gene_00&colour=gene:gene_00")
         page.wait_for_selector("body[data-ready]")
-        page.wait_for_selector(".volcano .chosen")
+        page.wait_for_selector(".scatter .chosen")
         page.wait_for_selector(".tree rect", state="attached")
         assert page.locator(".tree rect").count() == 9
         assert page.locator("nav button").all_inner_texts() == ["Tree", "Genes", "Findings"]

@@ -182,9 +182,9 @@ def test_a_pasted_sequence_is_answered_for(page: Any, served: Any) -> None:
 def test_a_gene_is_painted_on_tree_and_map(page: Any, served: Any) -> None:
     open_page(page, served)
     page.click("nav button:has-text('Genes')")
-    page.wait_for_selector(".volcano .dots.loud", state="attached")
+    page.wait_for_selector(".scatter .dots.loud", state="attached")
     page.click(".genes table button:has-text('gene_00')")
-    page.wait_for_selector(".volcano .chosen")
+    page.wait_for_selector(".scatter .chosen")
     assert "gene=gene_00" in page.url
     fills = "[...document.querySelectorAll('.tree rect')].map(each => each.getAttribute('fill'))"
     page.wait_for_function(f"() => new Set({fills}).size === 2")
@@ -198,6 +198,7 @@ def test_rare_species_lead_to_their_pictures(page: Any, served: Any) -> None:
     page.wait_for_selector(".species tbody tr")
     assert page.locator(".species tbody tr").count() == 9
     assert "Ino a" in page.inner_text(".species tbody tr >> nth=0")
+    assert page.locator(".species .scatter .dots.loud").count() == 1
     page.click(".species th button:has-text('training')")
     page.wait_for_selector(".species tbody tr:first-child:has-text('Nyx c')")
     page.click(".species button.taxon:has-text('Nyx b')")
@@ -218,6 +219,7 @@ def test_findings_of_all_runs_are_on_one_page(page: Any, served: Any) -> None:
     text = page.inner_text(".findings")
     assert "Moths are told apart by <b>colour</b> & shape." in text
     assert "One gene of 40" in text
+    assert "True: nine moths. Found: nine." in text
 
 
 @pytest.mark.parametrize("offer", ["map.png", "map.svg", "map.csv", "tree.svg", "tree.png"])
@@ -274,7 +276,7 @@ def test_everything_can_be_done_from_the_keyboard(page: Any, served: Any) -> Non
     assert page.evaluate("document.activeElement.className") == "drop"
     page.focus("nav button:has-text('Genes')")
     page.keyboard.press("Enter")
-    page.wait_for_selector(".volcano")
+    page.wait_for_selector(".scatter")
 
 
 def test_dark_paper_is_dark(page: Any, served: Any) -> None:

@@ -73,8 +73,10 @@ def test_truth_stands_beside_what_was_found(tmp_path: Path, runs: list[str]) -> 
     page = told.report.read_text()
     assert page.index("True: 5; found: 5.") < page.index("Found.")
     assert {entry.name for entry in (tmp_path / "demo").iterdir()} == {
-        "dataset", "first", "second", "report.html",
+        "dataset", "first", "second", "report.html", "truths.json",
     }  # fmt: skip
+    truths = json.loads((tmp_path / "demo" / "truths.json").read_text())
+    assert truths == {"first": "True: 5; found: 5."}
 
 
 def test_a_tour_is_resumed_or_replaced_as_asked(tmp_path: Path, runs: list[str]) -> None:
