@@ -1,13 +1,13 @@
 // Pictures whose channels are separate files: each switched on and off, in its own colour.
 
 import { h } from "./dom";
-import type { ChartData, ExhibitData } from "./exhibit";
+import type { ChartData } from "./exhibit";
 
 /** Switches for the channels; what is on is drawn in place of `image`. */
-export function channelMixer(exhibit: ExhibitData, chart: ChartData, row: number, image: HTMLImageElement): HTMLElement {
+export function channelMixer(chart: ChartData, row: number, image: HTMLImageElement): HTMLElement {
   const canvas = h("canvas", { class: "large", role: "img", "aria-label": "Chosen channels" });
-  const layers = exhibit.info.channels.map(() => null as HTMLImageElement | null);
-  const isOn = exhibit.info.channels.map(() => true);
+  const layers = chart.info.channels.map(() => null as HTMLImageElement | null);
+  const isOn = chart.info.channels.map(() => true);
 
   const draw = () => {
     const ready = layers.filter((layer) => layer !== null);
@@ -23,7 +23,7 @@ export function channelMixer(exhibit: ExhibitData, chart: ChartData, row: number
       const brush = part.getContext("2d")!;
       brush.drawImage(layer, 0, 0);
       brush.globalCompositeOperation = "multiply";
-      brush.fillStyle = `rgb(${exhibit.info.channels[i].tint.map((x) => Math.round(255 * x)).join(",")})`;
+      brush.fillStyle = `rgb(${chart.info.channels[i].tint.map((x) => Math.round(255 * x)).join(",")})`;
       brush.fillRect(0, 0, canvas.width, canvas.height);
       context.globalCompositeOperation = "lighter";
       context.drawImage(part, 0, 0);
@@ -35,7 +35,7 @@ export function channelMixer(exhibit: ExhibitData, chart: ChartData, row: number
   return h(
     "div",
     { class: "channels", role: "group", "aria-label": "Channels" },
-    exhibit.info.channels.map(({ name, tint }, i) => {
+    chart.info.channels.map(({ name, tint }, i) => {
       void chart.source.image(`chart/${chart.number}/channel/${i}/${row}.jpg`).then((address) => {
         const layer = new Image();
         layer.onload = () => {

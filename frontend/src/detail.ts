@@ -77,7 +77,7 @@ export class DetailPanel {
   }
 
   private async aboutThing(chart: ChartData, row: number): Promise<HTMLElement[]> {
-    const thing = await chart.thing(row).catch(() => null);
+    const thing = await chart.thing(row).catch(() => chart.bareThing(row));
     if (!thing) return [h("p", {}, "There is no such thing in this run.")];
     const facts = new Map(thing.facts);
     const text = (name: string) => (typeof facts.get(name) === "string" ? String(facts.get(name)) : "");
@@ -87,7 +87,7 @@ export class DetailPanel {
       const image = h("img", { class: "large", alt: readable(thing.id) });
       void chart.picture(row, "large").then((address) => (image.src = address), () => image.remove());
       parts.push(h("figure", { class: "portrait" }, image));
-      if (this.exhibit.info.channels.length) parts.push(channelMixer(this.exhibit, chart, row, image));
+      if (chart.info.channels.length) parts.push(channelMixer(chart, row, image));
     }
     parts.push(h("h2", { class: truth ? "taxon" : "" }, readable(truth || thing.id)));
     parts.push(h("p", { class: "soft path" }, thing.id));

@@ -2,7 +2,7 @@
 
 import { type Source } from "./source";
 import { TreeShape } from "./treeshape";
-import type { ChartInfo, ColumnInfo, ExhibitInfo, GenesInfo, LabelsInfo, TableInfo, Thing, TreeInfo } from "./types";
+import type { ChartInfo, ColumnInfo, ExhibitInfo, GenesInfo, LabelsInfo, TableInfo, Thing, TreeInfo, Value } from "./types";
 
 /** Things and their columns, of one chart. */
 export class ChartData {
@@ -36,6 +36,19 @@ export class ChartData {
 
   thing(row: number): Promise<Thing> {
     return kept(this.things, row, () => this.source.json<Thing>(`chart/${this.number}/thing/${row}.json`));
+  }
+
+  /** What the columns alone say of a thing, where its own answer was left out of an export. */
+  async bareThing(row: number): Promise<Thing | null> {
+    if (!(row >= 0 && row < this.info.n)) return null;
+    const facts = await Promise.all(
+      this.info.columns.map(async (column): Promise<[string, Value]> => {
+        const value = (await this.values(column))[row];
+        if (Number.isNaN(value)) return [column.name, null];
+        return [column.name, column.kind === "category" ? column.categories[value] : value];
+      }),
+    );
+    return { row, id: (await this.ids())[row], facts: facts.filter(([, value]) => value !== null), nearest: [] };
   }
 
   picture(row: number, size: "small" | "medium" | "large"): Promise<string> {
@@ -92,9 +105,10 @@ export class ExhibitData {
     return this.treeInfo.rank ?? "species";
   }
 
-  /** The chart of pictures, if there is one. */
+  /** The chart of which the tips' pictures are, if there is one. */
   get pictures(): ChartData | null {
-    return this.charts.find((chart) => chart.info.has_pictures) ?? null;
+    const chart = this.charts[this.treeInfo.chart ?? -1];
+    return chart?.info.has_pictures ? chart : null;
   }
 
   /** Which species has a gene: 1, 0 or not known. */

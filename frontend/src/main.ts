@@ -89,7 +89,7 @@ class Page {
 
   private async update(state: State, changed: Set<keyof State>): Promise<void> {
     if (changed.has("theme")) theme(state);
-    if (changed.has("view") || changed.has("tangle") || changed.has("theme")) this.layOut(state);
+    if (["view", "tangle", "chart"].some((name) => changed.has(name as keyof State))) this.layOut(state);
     if (changed.has("gene")) this.genes?.update(state);
     if (changed.has("species") || changed.has("view")) this.species?.draw();
     this.tree?.update(state, changed);
@@ -124,11 +124,17 @@ class Page {
     return known.includes(this.store.state.view) ? this.store.state.view : known[0];
   }
 
+  /** Whether the things on the map, if there is one, belong to tips of the tree. */
+  private hasTips(state: State): boolean {
+    const chart = this.exhibit.charts[state.chart] ?? this.exhibit.charts[0];
+    return !chart || chart.column(this.exhibit.tipRank) !== undefined;
+  }
+
   private layOut(state: State): void {
     const view = this.view;
     if (view === "findings") this.findings.fill();
     const content: Record<string, (HTMLElement | null | undefined)[]> = {
-      map: [this.map?.element, this.tree?.element],
+      map: [this.map?.element, this.hasTips(state) ? this.tree?.element : null],
       genes: [this.genes?.element, this.tree?.element],
       species: [this.species?.element],
       findings: [this.findings.element],

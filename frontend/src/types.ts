@@ -12,6 +12,7 @@ export interface ChartInfo {
   placed_by: string;
   n: number;
   has_pictures: boolean;
+  channels: { name: string; tint: [number, number, number] }[];
   tiles: [number, number, number, number][];
   columns: ColumnInfo[];
 }
@@ -31,7 +32,6 @@ export interface ExhibitInfo {
   can_ask: { picture: boolean; sequence: boolean };
   runs: RunInfo[];
   charts: ChartInfo[];
-  channels: { name: string; tint: [number, number, number] }[];
   has_tree: boolean;
 }
 
@@ -46,6 +46,8 @@ export interface TreeInfo {
   tree?: TreeRecord;
   looks?: TreeRecord | null;
   rank?: string;
+  /** The chart whose things belong to the tips. */
+  chart?: number | null;
   pictures?: Record<string, number>;
   counts?: Record<string, number>;
 }

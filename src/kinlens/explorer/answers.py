@@ -55,12 +55,15 @@ def picture_answer(answer: PictureAnswer, exhibit: Exhibit) -> dict[str, Any]:
 
 
 def _looks_of(answer: PictureAnswer, exhibit: Exhibit) -> dict[str, Any]:
-    number = next((n for n, chart in enumerate(exhibit.charts) if chart.kind == IMAGE.name), None)
-    if answer.vector is None or number is None:
-        return {"chart": None, "nearest": [], "strangeness": None, "point": None}
+    nothing: dict[str, Any] = {"chart": None, "nearest": [], "strangeness": None, "point": None}
+    if answer.vector is None:
+        return nothing
+    shape = (IMAGE.name, len(answer.vector))
+    alike = ((chart.kind, chart.vectors.shape[1]) == shape for chart in exhibit.charts)
+    number = next((n for n, is_alike in enumerate(alike) if is_alike), None)
+    if number is None:
+        return nothing
     chart = exhibit.charts[number]
-    if len(answer.vector) != chart.vectors.shape[1]:
-        return {"chart": None, "nearest": [], "strangeness": None, "point": None}
     likenesses = exhibit.likenesses(number)
     nearest = likenesses.nearest(answer.vector, NEIGHBOURS)
     share = likenesses.share_as_strange(answer.vector)
@@ -88,7 +91,8 @@ def sequence_answer(hits: Sequence[SequenceHit], exhibit: Exhibit) -> dict[str, 
     exhibit : Exhibit
         What is shown.
     """
-    number = next((n for n, chart in enumerate(exhibit.charts) if chart.kind == IMAGE.name), None)
+    named = (chart.kind == IMAGE.name and chart.column(SPECIES.name) for chart in exhibit.charts)
+    number = next((n for n, is_named in enumerate(named) if is_named), None)
     pictures: dict[str, list[int]] = {}
     column = exhibit.charts[number].column(SPECIES.name) if number is not None else None
     if column is not None:

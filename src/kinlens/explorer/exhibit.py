@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from kinlens.errors import InputError, UsageError
+from kinlens.errors import InputError, UsageError, listing
 from kinlens.explorer.charts import Chart, Column, column_of, columns_of, unit_square
 from kinlens.explorer.neighbours import Likenesses
 from kinlens.geometry.dendrogram import linkage_tree
@@ -55,6 +55,8 @@ class ShownRun:
         Its ``run.json``.
     result : StudyResult
         What its study found.
+    dataset : Collection, optional
+        The dataset that it came from, when its folder is still there.
     truth : str
         What is true, beside what was found, when the world of the run was simulated by a tour.
     """
@@ -63,12 +65,13 @@ class ShownRun:
     name: str
     record: Mapping[str, Any]
     result: StudyResult
+    dataset: Collection | None = None
     truth: str = ""
 
 
 @dataclass(frozen=True, eq=False)
 class Exhibit:
-    """Everything that can be shown of one or several runs of one dataset.
+    """Everything that can be shown of one or several runs.
 
     Parameters
     ----------
@@ -78,9 +81,6 @@ class Exhibit:
         In the order given.
     charts : tuple of Chart
         Pictures first.
-    dataset : Collection, optional
-        The dataset, when its folder is still there; without it, pictures are the run's thumbnails
-        and there is no tree.
     notes : tuple of str
         What is missing, and why, for whoever started the explorer.
     """
@@ -88,10 +88,37 @@ class Exhibit:
     title: str
     runs: tuple[ShownRun, ...]
     charts: tuple[Chart, ...]
-    dataset: Collection | None = None
     notes: tuple[str, ...] = ()
     _likenesses: dict[int, Likenesses] = field(default_factory=dict, init=False)
     _predicted: dict[int, dict[str, int]] = field(default_factory=dict, init=False)
+
+    @cached_property
+    def dataset(self) -> Collection | None:
+        """The dataset whose tree and genes are shown: the first that has a tree, or the first."""
+        datasets = [run.dataset for run in self.runs if run.dataset is not None]
+        with_tree = [dataset for dataset in datasets if dataset.tree is not None]
+        return next(iter(with_tree + datasets), None)
+
+    def run_of_chart(self, number: int) -> ShownRun | None:
+        """Return the run that a chart comes from."""
+        name = self.charts[number].name
+        return next((run for run in self.runs if run.name == name), None)
+
+    def dataset_of_chart(self, number: int) -> Collection | None:
+        """Return the dataset behind a chart; None when it is not there any more."""
+        run = self.run_of_chart(number)
+        return None if run is None else run.dataset
+
+    @property
+    def tip_rank(self) -> str:
+        """The column whose values are tips of the tree."""
+        return self.dataset.tree_rank if self.dataset is not None else SPECIES.name
+
+    @cached_property
+    def chart_of_tips(self) -> int | None:
+        """The number of the first chart whose things belong to tips of the tree."""
+        found = (n for n, chart in enumerate(self.charts) if chart.column(self.tip_rank))
+        return next(found, None)
 
     @property
     def tree(self) -> Tree | None:
@@ -124,8 +151,7 @@ class Exhibit:
         row : int
             The thing.
         """
-        chart = self.charts[number]
-        run = next((run for run in self.runs if run.name == chart.name), None)
+        chart, run = self.charts[number], self.run_of_chart(number)
         table = run.result.predictions if run is not None else None
         if table is None:
             return {}
@@ -206,23 +232,38 @@ def open_exhibit(runs: Sequence[str | Path], *, dataset: str | Path | None = Non
     folders = find_runs(runs)
     if not folders:
         raise UsageError("no run to explore; give the folder of a finished one.")
-    shown = _named([(folder, read_run(folder), read_result(folder)) for folder in folders])
-    collection, notes = _find_dataset(shown, dataset)
+    read = [(folder, read_run(folder), read_result(folder)) for folder in folders]
+    shown, notes = _named(read, dataset)
     charts = [chart for run in shown if (chart := _chart_of(run)) is not None]
     charts.sort(key=lambda chart: _KINDS.index(chart.kind) if chart.kind in _KINDS else 9)
-    title = collection.name if collection is not None else str(shown[0].record.get("source") or "")
-    return Exhibit(title or shown[0].folder.name, shown, tuple(charts), collection, tuple(notes))
+    exhibit = Exhibit("", shown, tuple(charts), tuple(notes))
+    title = exhibit.dataset.name if exhibit.dataset is not None else shown[0].record.get("source")
+    return replace(exhibit, title=str(title or shown[0].folder.name))
 
 
-def _named(read: Sequence[tuple[Path, dict[str, Any], StudyResult]]) -> tuple[ShownRun, ...]:
+def _named(
+    read: Sequence[tuple[Path, dict[str, Any], StudyResult]], given: str | Path | None
+) -> tuple[tuple[ShownRun, ...], list[str]]:
+    """Give each run its name and its dataset; say which datasets were not found."""
+    datasets = _Datasets(given)
     seen: dict[str, int] = {}
-    shown = []
+    shown, homeless = [], []
     for folder, record, result in read:
         seen[result.study] = seen.get(result.study, 0) + 1
         again = seen[result.study]
         name = result.study if again == 1 else f"{result.study} {again}"
-        shown.append(ShownRun(folder, name, record, result, _truth_of(folder)))
-    return tuple(shown)
+        dataset = datasets.of(folder, record)
+        if dataset is None:
+            homeless.append(name)
+        shown.append(ShownRun(folder, name, record, result, dataset, _truth_of(folder)))
+    datasets.refuse_what_nobody_came_from(read[0][1])
+    notes = []
+    if homeless:
+        notes.append(
+            f"{listing(homeless)}: the dataset was not found beside the run, or has changed since. "
+            "Pictures are the run's own thumbnails, and there is no tree. --data FOLDER names it."
+        )
+    return tuple(shown), notes
 
 
 def _truth_of(folder: Path) -> str:
@@ -238,41 +279,51 @@ def _truth_of(folder: Path) -> str:
 # The dataset -------------------------------------------------------------------------------------
 
 
-def _find_dataset(
-    runs: Sequence[ShownRun], given: str | Path | None
-) -> tuple[Collection | None, list[str]]:
-    if given is not None:
-        collection = read_collection(given)
-        changed = sorted({name for run in runs for name in _changed(run, collection)})
-        if changed:
-            raise InputError(
-                "not the dataset that the run came from: other content of " + ", ".join(changed),
-                where=given,
-                remedy="Give the dataset folder as it was when the study ran, or leave --data out.",
-            )
-        return collection, []
-    for run in runs:
-        name = run.record.get("source")
+class _Datasets:
+    """Dataset folders, each read once, matched to runs by what these recorded."""
+
+    def __init__(self, given: str | Path | None) -> None:
+        self._given = None if given is None else read_collection(given)
+        self._is_given_used = False
+        self._read: dict[Path, Collection | None] = {}
+
+    def of(self, folder: Path, record: Mapping[str, Any]) -> Collection | None:
+        """Return the dataset that a run came from, None when it is not found."""
+        if self._given is not None and not _changed(record, self._given):
+            self._is_given_used = True
+            return self._given
+        name = record.get("source")
         if not isinstance(name, str) or not name:
-            continue
-        for folder in (run.folder.resolve().parent / name, Path.cwd() / name):
-            if not folder.is_dir():
-                continue
+            return None
+        for place in (folder.resolve().parent / name, Path.cwd() / name):
+            found = self._at(place)
+            if found is not None and not _changed(record, found):
+                return found
+        return None
+
+    def refuse_what_nobody_came_from(self, record: Mapping[str, Any]) -> None:
+        """Refuse a folder that was given when it fits no run; say in what it differs from one."""
+        if self._given is None or self._is_given_used:
+            return
+        raise InputError(
+            "not the dataset that the run came from: other content of "
+            + listing(_changed(record, self._given)),
+            where=self._given.folder,
+            remedy="Give the dataset folder as it was when the study ran, or leave --data out.",
+        )
+
+    def _at(self, place: Path) -> Collection | None:
+        if place not in self._read:
             try:
-                collection = read_collection(folder)
+                self._read[place] = read_collection(place)
             except InputError:
-                continue
-            if not any(_changed(each, collection) for each in runs):
-                return collection, []
-    return None, [
-        "The dataset was not found beside the run, or has changed since: pictures are the run's "
-        "own thumbnails, and there is no tree. --data FOLDER names it."
-    ]
+                self._read[place] = None
+        return self._read[place]
 
 
-def _changed(run: ShownRun, collection: Collection) -> list[str]:
+def _changed(record: Mapping[str, Any], collection: Collection) -> list[str]:
     """Name the inputs of a run that the dataset lacks or holds with other content."""
-    recorded = run.record.get("inputs") or {}
+    recorded = record.get("inputs") or {}
     return [name for name, digest in recorded.items() if collection.hashes.get(name) != digest]
 
 

@@ -19,12 +19,12 @@ from kinlens.io.sniffing import ImageError
 from kinlens.records.slots import IMAGE
 from kinlens.typing import AnyArray
 
-__all__ = ["SIZES", "TINTS", "PictureShelf", "to_jpeg"]
+__all__ = ["SIZES", "PictureShelf", "tint_of", "to_jpeg"]
 
 SIZES = {"small": 72, "medium": 280, "large": 1000}
 """Longest side in pixels, by name."""
 
-TINTS = {
+_TINTS = {
     "red": (1.0, 0.0, 0.0),
     "green": (0.0, 1.0, 0.0),
     "blue": (0.0, 0.0, 1.0),
@@ -32,8 +32,6 @@ TINTS = {
     "magenta": (0.6, 0.0, 0.6),
     "cyan": (0.0, 0.6, 0.6),
 }
-"""Colours of channels by name; one of another name takes its turn."""
-
 _MOST_KEPT = 64 * 2**20
 
 
@@ -106,7 +104,7 @@ class PictureShelf:
 
     def _whole(self, chart: int, row: int, side: int) -> bytes | None:
         image = self._exhibit.charts[chart].ids[row]
-        dataset = self._exhibit.dataset
+        dataset = self._exhibit.dataset_of_chart(chart)
         if dataset is not None:
             files = dataset.image_files(image)
             try:
@@ -122,7 +120,7 @@ class PictureShelf:
             return to_jpeg(np.asarray(picture.convert("RGB")), side)
 
     def _channel(self, chart: int, row: int, channel: int) -> bytes | None:
-        dataset = self._exhibit.dataset
+        dataset = self._exhibit.dataset_of_chart(chart)
         if dataset is None or channel >= len(dataset.channels):
             return None
         file = dataset.image_files(self._exhibit.charts[chart].ids[row])[channel]
@@ -149,10 +147,27 @@ def to_jpeg(pixels: AnyArray, side: int) -> bytes:
     return content.getvalue()
 
 
+def tint_of(name: str, number: int) -> tuple[float, float, float]:
+    """Return the colour in which a channel is shown: red, green and blue from 0 to 1.
+
+    Parameters
+    ----------
+    name : str
+        A channel named after a colour has that one.
+    number : int
+        Its place among the channels, by which others take turns.
+
+    Examples
+    --------
+    >>> tint_of("Blue", 0), tint_of("DAPI", 0)
+    ((0.0, 0.0, 1.0), (1.0, 0.0, 0.0))
+    """
+    return _TINTS.get(name.lower()) or list(_TINTS.values())[number % len(_TINTS)]
+
+
 def _composite(bands: AnyArray, names: Sequence[str]) -> AnyArray:
     """Lay channels over each other, each in the colour that its name says."""
     colour = np.zeros((*bands.shape[:2], 3), dtype=np.float32)
     for number, name in enumerate(names):
-        tint = TINTS.get(name.lower()) or list(TINTS.values())[number % len(TINTS)]
-        colour += bands[:, :, number, None] * np.array(tint, dtype=np.float32)
+        colour += bands[:, :, number, None] * np.array(tint_of(name, number), dtype=np.float32)
     return np.minimum(colour, 255).astype(np.uint8)

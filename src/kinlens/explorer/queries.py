@@ -18,13 +18,15 @@ import numpy as np
 from kinlens import __version__
 from kinlens.explorer import views
 from kinlens.explorer.exhibit import Exhibit
-from kinlens.explorer.pictures import SIZES, TINTS, PictureShelf
+from kinlens.explorer.pictures import SIZES, PictureShelf, tint_of
 
 __all__ = ["NEIGHBOURS", "Payload", "Queries", "to_json"]
 
 NEIGHBOURS = 12
 """How many similar things are told of each thing."""
 
+# Of larger charts an export holds points and columns, and no word about each point.
+_MOST_THINGS = 40_000
 _NUMBER = r"(0|[1-9][0-9]{0,8})"
 
 
@@ -117,6 +119,8 @@ class Queries:
             yield from (f"chart/{number}/column/{c}.bin" for c in range(len(chart.columns)))
             for level, column, row in chart.tiles.rows:
                 yield f"chart/{number}/tile/{level}-{column}-{row}.bin"
+            if len(chart) > _MOST_THINGS:
+                continue
             yield from (f"chart/{number}/thing/{row}.json" for row in range(len(chart)))
             if self._shelf.is_pictured(number):
                 sizes = ("small", "medium") if len(chart) <= most_pictures else ("small",)
@@ -127,9 +131,6 @@ class Queries:
 
     def _exhibit_json(self) -> Payload:
         exhibit = self.exhibit
-        dataset = exhibit.dataset
-        channels = dataset.channels if dataset is not None else ()
-        tints = list(TINTS.values())
         return _json(
             {
                 "program": f"kinlens {__version__}",
@@ -155,6 +156,7 @@ class Queries:
                         "placed_by": chart.placed_by,
                         "n": len(chart),
                         "has_pictures": self._shelf.is_pictured(number),
+                        "channels": self._channels(number),
                         "tiles": [[*name, len(rows)] for name, rows in chart.tiles.rows.items()],
                         "columns": [
                             {
@@ -167,13 +169,18 @@ class Queries:
                     }
                     for number, chart in enumerate(exhibit.charts)
                 ],
-                "channels": [
-                    {"name": name, "tint": TINTS.get(name.lower()) or tints[n % len(tints)]}
-                    for n, name in enumerate(channels)
-                ],
                 "has_tree": exhibit.tree is not None,
             }
         )
+
+    def _channels(self, number: int) -> list[dict[str, Any]]:
+        dataset = self.exhibit.dataset_of_chart(number)
+        if dataset is None or not self._shelf.is_pictured(number):
+            return []
+        return [
+            {"name": name, "tint": tint_of(name, place)}
+            for place, name in enumerate(dataset.channels)
+        ]
 
     def _tree(self) -> Payload:
         return _json(views.tree_view(self.exhibit))

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from kinlens.explorer.charts import Chart
 from kinlens.explorer.exhibit import Exhibit, ShownRun
 from kinlens.records.slots import IMAGE, SPECIES
 
@@ -18,6 +17,8 @@ __all__ = ["facts_of", "findings_view", "genes_view", "labels_view", "species_vi
 
 # A gene table of this many rows is drawn and sorted without a pause.
 _MOST_ROWS = 50_000
+# The mean of so many pictures of a species tells what it looks like.
+_MOST_AVERAGED = 500
 
 
 def tree_view(exhibit: Exhibit) -> dict[str, Any]:
@@ -36,24 +37,25 @@ def tree_view(exhibit: Exhibit) -> dict[str, Any]:
     return {
         "tree": tree.to_dict(),
         "looks": looks.prune(sorted(shared)).to_dict() if looks and len(shared) > 2 else None,
-        "rank": exhibit.dataset.tree_rank if exhibit.dataset is not None else SPECIES.name,
+        "rank": exhibit.tip_rank,
+        "chart": exhibit.chart_of_tips,
         "pictures": _type_pictures(exhibit),
         "counts": _counts(exhibit),
     }
 
 
 def _type_pictures(exhibit: Exhibit) -> dict[str, int]:
-    """Choose for each species the picture that looks most like the mean of its pictures."""
-    chart = _picture_chart(exhibit)
-    species = chart.column(_tip_rank(exhibit)) if chart is not None else None
-    if chart is None or species is None:
+    """Choose for each tip the picture that looks most like the mean of its pictures."""
+    number = exhibit.chart_of_tips
+    chart = None if number is None else exhibit.charts[number]
+    tips = chart.column(exhibit.tip_rank) if chart is not None else None
+    if chart is None or tips is None or chart.kind != IMAGE.name:
         return {}
     chosen = {}
-    order = np.argsort(species.values, kind="stable")
-    codes = species.values[order]
-    bounds = np.searchsorted(codes, np.arange(len(species.categories) + 1))
-    for code, name in enumerate(species.categories):
-        rows = order[bounds[code] : bounds[code + 1]][:500]
+    order = np.argsort(tips.values, kind="stable")
+    bounds = np.searchsorted(tips.values[order], np.arange(len(tips.categories) + 1))
+    for code, name in enumerate(tips.categories):
+        rows = order[bounds[code] : bounds[code + 1]][:_MOST_AVERAGED]
         if len(rows):
             vectors = chart.vectors[rows]
             apart = ((vectors - vectors.mean(axis=0)) ** 2).sum(axis=1)
@@ -62,22 +64,14 @@ def _type_pictures(exhibit: Exhibit) -> dict[str, int]:
 
 
 def _counts(exhibit: Exhibit) -> dict[str, int]:
-    if not exhibit.charts:
+    """Count the things of each tip."""
+    number = exhibit.chart_of_tips
+    tips = None if number is None else exhibit.charts[number].column(exhibit.tip_rank)
+    if tips is None:
         return {}
-    column = exhibit.charts[0].column(_tip_rank(exhibit))
-    if column is None:
-        return {}
-    known = column.values[~np.isnan(column.values)].astype(np.int64)
-    numbers = np.bincount(known, minlength=len(column.categories))
-    return dict(zip(column.categories, numbers.tolist(), strict=True))
-
-
-def _tip_rank(exhibit: Exhibit) -> str:
-    return exhibit.dataset.tree_rank if exhibit.dataset is not None else SPECIES.name
-
-
-def _picture_chart(exhibit: Exhibit) -> Chart | None:
-    return next((chart for chart in exhibit.charts if chart.kind == IMAGE.name), None)
+    known = tips.values[~np.isnan(tips.values)].astype(np.int64)
+    numbers = np.bincount(known, minlength=len(tips.categories))
+    return dict(zip(tips.categories, numbers.tolist(), strict=True))
 
 
 def genes_view(exhibit: Exhibit) -> dict[str, Any]:

@@ -102,13 +102,10 @@ def _picture_answerer(
         place = _placer(exhibit, run, placing)
         return PictureAnswerer(opened, naming=naming, place=place, resources=resources)
     for other in exhibit.runs:
-        if other.result.study in PREDICTING and not _has_channels(exhibit):
+        has_channels = other.dataset is not None and len(other.dataset.channels) > 0
+        if other.result.study in PREDICTING and not has_channels:
             return _from_predictions(other, weights, resources)
     return None
-
-
-def _has_channels(exhibit: Exhibit) -> bool:
-    return exhibit.dataset is not None and len(exhibit.dataset.channels) > 0
 
 
 def _placing_model(
@@ -129,9 +126,9 @@ def _placer(exhibit: Exhibit, run: ShownRun, model: KinshipEmbedder | None) -> P
     if model is not None:
         return lambda vector: place_by(model, vector)
     chart = next((c for c in exhibit.charts if c.name == run.name and c.kind == IMAGE.name), None)
-    if chart is None or exhibit.tree is None or exhibit.dataset is None:
+    if chart is None or run.dataset is None or run.dataset.tree is None:
         return None
-    placer = BackgroundPlacer(chart, exhibit.tree, rank=exhibit.dataset.tree_rank)
+    placer = BackgroundPlacer(chart, run.dataset.tree, rank=run.dataset.tree_rank)
     # With a few hundred pictures it takes seconds; then the first question is answered whole.
     placer.wait(_PATIENCE)
     return placer

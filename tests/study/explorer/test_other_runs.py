@@ -89,3 +89,26 @@ def test_several_maps_are_changed_between(page: Any, served: Any) -> None:
     assert "chart=1" in page.url
     page.click(".tree text:has-text('Ino c')")
     page.wait_for_selector(".detail h2:has-text('Ino c')")
+
+
+def test_runs_of_two_datasets_share_a_page(
+    page: Any, serve_runs: Any, tour: Any, cells: Path
+) -> None:
+    with serve_runs(tour.folder, cells) as served:
+        page.goto(served.address)
+        page.wait_for_selector("body[data-ready]")
+        page.wait_for_selector(".tree text:has-text('Ino a')")
+        assert page.locator("#chart option").all_inner_texts() == [
+            "54 pictures", "12 pictures", "9 species",
+        ]  # fmt: skip
+        page.select_option("#chart", "1")
+        page.wait_for_selector(".status:has-text('12 pictures')")
+        page.wait_for_selector(".phylogeny", state="detached")
+        page.focus(".map canvas.over")
+        page.keyboard.press("Enter")
+        page.wait_for_selector(".channels")
+        assert page.locator(".channels input").count() == 4
+        page.select_option("#chart", "0")
+        page.wait_for_selector(".phylogeny")
+        assert page.locator(".channels").count() == 0
+        page.context.close()
