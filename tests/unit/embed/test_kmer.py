@@ -23,7 +23,7 @@ def checks() -> list[object]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", SkipTestWarning)
         return [
-            pytest.param(*pair, id=str(pair[1]))
+            pytest.param(*pair, id=pair[1].func.__name__)
             for pair in estimator_checks_generator(KmerCounts())
         ]
 
