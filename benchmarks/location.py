@@ -59,6 +59,7 @@ def simulated(options: argparse.Namespace) -> None:
     world = CellWorldConfig(
         images=options.images,
         image_size=64,
+        images_per_antibody=1,
         fewest_cells=1,
         most_cells=3,
         label_table=options.labels,
@@ -69,6 +70,8 @@ def simulated(options: argparse.Namespace) -> None:
     config = LocationConfig(
         **SETTINGS,
         models=MODELS,
+        network=f"timm:{options.network}?random",
+        larger=f"timm:{options.larger}?random",
         width=options.width,
         epochs=options.epochs,
         fine_epochs=max(options.epochs // 2, 1),
@@ -106,10 +109,10 @@ def write_simulated(
     notes = (
         f"{len(task.pictures):,} simulated pictures of 64 px with 1 to 3 cells and real label sets "
         f"(world seed {WORLD_SEED}); {len(task.tree.labels)} labels that at least 1% hold, "
-        f"{len(decidable)} of them held by 10 test antibodies or more. Whole antibodies on one "
-        f"side: {len(split.train):,} pictures train, {len(split.validation):,} validate, "
-        f"{len(split.test):,} of {task.n_units(split.test):,} antibodies test. Networks: ResNet18 "
-        f"(larger: ResNet50) with {options.width:g} of its channels, from random weights, "
+        f"{len(decidable)} of them held by 10 test antibodies or more. Each picture shows "
+        f"another antibody: {len(split.train):,} train, {len(split.validation):,} validate, "
+        f"{len(split.test):,} test. Networks: {options.network} (larger: {options.larger}) with "
+        f"{options.width:g} of its channels, from random weights, "
         f"{options.epochs} epochs ({max(options.epochs // 2, 1)} where one starts from another: "
         f"stage 2, joint, longer), cosine schedule, the same for all; {repeats} seeds, of whose "
         "scores the mean is shown. Intervals: 95%, 1,000 bootstrap samples of antibodies, the same "
@@ -230,6 +233,7 @@ def cells(options: argparse.Namespace) -> None:
             **SETTINGS,
             models=names,
             channels=channels,
+            network=f"timm:{options.network}?random",
             width=options.width,
             epochs=options.epochs,
             fine_epochs=max(options.epochs // 2, 1),
@@ -281,7 +285,7 @@ def cells(options: argparse.Namespace) -> None:
         ),
         rows=rows,
         notes=(
-            f"{size} ResNet18 with {options.width:g} of its channels, from random weights, "
+            f"{size} {options.network} with {options.width:g} of its channels, random weights, "
             f"{options.epochs} epochs, {options.repeats} seeds, of whose scores the mean is shown. "
             "Intervals: 95%, 1,000 bootstrap samples of fields; p: labels shuffled among fields "
             f"199 times. {versions('torch', 'timm')}."
@@ -310,10 +314,12 @@ def arguments() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("which", choices=["simulated", "cells"])
-    parser.add_argument("--images", type=int, default=4000)
-    parser.add_argument("--epochs", type=int, default=12)
+    parser.add_argument("--images", type=int, default=2400)
+    parser.add_argument("--epochs", type=int, default=8)
+    parser.add_argument("--network", default="resnet10t", help="of timm; the source has resnet18")
+    parser.add_argument("--larger", default="resnet26t", help="the rival of more parameters")
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--width", type=float, default=0.375)
+    parser.add_argument("--width", type=float, default=0.25)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--cache", type=Path, required=True, help="what is kept between runs")
     parser.add_argument("--labels", type=Path, default=DATA / "hpa_labels" / "train.csv")
