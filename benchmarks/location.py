@@ -28,7 +28,7 @@ from kinlens.rng import RandomStreams
 from kinlens.simulate.cell_world import CellWorldConfig
 from kinlens.simulate.micrograph import CHANNELS
 from kinlens.studies.cell_simulation import cell_world, write_cells
-from kinlens.studies.location import LocationConfig, compared, metric_rows
+from kinlens.studies.location import LocationConfig
 from kinlens.studies.location_answers import (
     MODELS,
     Scored,
@@ -37,8 +37,9 @@ from kinlens.studies.location_answers import (
     scored_models,
     stage_scores,
 )
-from kinlens.studies.location_networks import Trained, train_networks
+from kinlens.studies.location_scores import compared, metric_rows
 from kinlens.studies.location_task import Task, prepare
+from kinlens.studies.location_training import Trained, train_networks
 from reporting import report, versions
 
 DATA = Path(__file__).parents[2] / "shared" / "data"

@@ -22,8 +22,8 @@ from kinlens.simulate.cell_world import CellWorldConfig
 from kinlens.studies.catalogue import load_predictor, load_study
 from kinlens.studies.cell_simulation import cell_world, write_cells
 from kinlens.studies.location import LocationConfig, run, train_repeats
-from kinlens.studies.location_networks import jobs_for
 from kinlens.studies.location_task import prepare
+from kinlens.studies.location_training import jobs_for
 from kinlens.studies.runner import run_into_folder
 
 QUICK = LocationConfig(
@@ -296,19 +296,15 @@ def test_the_layout_of_the_kaggle_competition_goes_from_conversion_to_a_run(plan
         codes = [str(HPA_LABELS.index(label)) for label in row.labels.split(";")]
         rows.append((name, " ".join(codes)))
     pd.DataFrame(rows, columns=["Id", "Target"]).to_csv(source / "train.csv", index=False)
-    for words in (
-        ["convert", "hpa-kaggle", source, tmp_path / "cells"],
-        ["run", "location", tmp_path / "cells", "-o", tmp_path / "run", "--device", "cpu",
-         "--workers", "1", "--set", "models=['constant','logistic']", "--set", "size=32",
-         "--set", "replicates=100", "--set", "permutations=19"],
-    ):  # fmt: skip
-        done = subprocess.run(
-            [sys.executable, "-m", "kinlens", *map(str, words)],
-            check=False,
-            capture_output=True,
-            text=True,
-        )
-        assert done.returncode == 0, done.stderr
+    hpa_kaggle.convert(source, tmp_path / "cells")
+    words = [
+        "run", "location", tmp_path / "cells", "-o", tmp_path / "run", "--device", "cpu",
+        "--workers", "1", "--set", "models=['constant','logistic']", "--set", "size=32",
+        "--set", "replicates=100", "--set", "permutations=19",
+    ]  # fmt: skip
+    command = [sys.executable, "-m", "kinlens", *map(str, words)]
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
     result = read_result(tmp_path / "run")
     assert f1(result, "logistic_tuned")["value"] > f1(result, "constant_tuned")["value"]
     assert "each picture by itself" in result.methods

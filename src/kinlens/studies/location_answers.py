@@ -21,8 +21,8 @@ from kinlens.evaluate.label_groups import hierarchical_f1, violation_share
 from kinlens.evaluate.label_thresholds import PUBLISHED_THRESHOLD, tuned_thresholds
 from kinlens.evaluate.multilabel import LabelAnswers, LabelScores, MeanOf
 from kinlens.io.images import resize_to_square
-from kinlens.studies.location_networks import Trained
 from kinlens.studies.location_task import Task
+from kinlens.studies.location_training import Trained
 from kinlens.typing import BoolArray, FloatArray, IntArray
 
 __all__ = [

@@ -24,8 +24,10 @@ from kinlens.parallel import Resources
 from kinlens.records.collection import Collection
 from kinlens.records.label_tree import LabelTree
 from kinlens.studies.location_answers import Scored
-from kinlens.studies.location_networks import NetworkConfig, Trained, kind_of, network_of, trunk_of
-from kinlens.studies.location_task import Task, read_pictures
+from kinlens.studies.location_networks import NetworkConfig, kind_of, network_of, trunk_of
+from kinlens.studies.location_pictures import read_pictures
+from kinlens.studies.location_task import Task
+from kinlens.studies.location_training import Trained
 from kinlens.typing import AnyArray, ByteArray, FloatArray
 
 __all__ = ["LocationModel", "fit_location_model", "load_location_model", "predict"]
