@@ -83,16 +83,18 @@ export class DetailPanel {
     const text = (name: string) => (typeof facts.get(name) === "string" ? String(facts.get(name)) : "");
     const truth = text("species") || text("true_species");
     const parts: HTMLElement[] = [];
+    const portrait = h("figure", { class: "portrait" });
     if (chart.info.has_pictures) {
       const image = h("img", { class: "large", alt: readable(thing.id) });
       void chart.picture(row, "large").then((address) => (image.src = address), () => image.remove());
-      parts.push(h("figure", { class: "portrait" }, image));
+      portrait.append(image);
+      parts.push(portrait);
       if (chart.info.channels.length) parts.push(channelMixer(chart, row, image));
     }
     parts.push(h("h2", { class: truth ? "taxon" : "" }, readable(truth || thing.id)));
     parts.push(h("p", { class: "soft path" }, thing.id));
     parts.push(...this.answerOf(facts));
-    parts.push(...labelBars(this.exhibit, thing.id));
+    parts.push(...labelBars(this.exhibit, chart, row, thing.id, portrait));
     const rest = thing.facts.filter(([name]) => !HIDDEN.test(name) && name !== "species" && name !== "answer");
     parts.push(h("dl", {}, rest.flatMap(([name, value]) => [h("dt", {}, readable(name)), h("dd", {}, typeof value === "string" ? readable(value) : shown(value))])));
     if (thing.nearest.length) parts.push(h("h3", {}, "Looks most like"), neighbourGrid(chart, thing.nearest, this.store));

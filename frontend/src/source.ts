@@ -8,7 +8,7 @@ export interface Source {
   bytes(path: string): Promise<ArrayBuffer>;
   /** An address that an <img> can show. */
   image(path: string): Promise<string>;
-  ask<T>(kind: "picture" | "sequence", content: Blob | string): Promise<T>;
+  ask<T>(kind: "picture" | "sequence" | "attention", content: Blob | string): Promise<T>;
 }
 
 export function openSource(): Source {

@@ -14,6 +14,8 @@ const MOST_ROW = 58;
 const LABELS_FROM = 9;
 const PICTURES_FROM = 22;
 const PAD = 14;
+/** The tools stand at the right edge. */
+const TOOLS = 34;
 /** Share of the width that each of two facing trees takes. */
 const FACING = 0.23;
 
@@ -116,7 +118,7 @@ export class TreeView {
     const width = this.scroller.clientWidth;
     if (this.isTangled) return width * FACING;
     const row = this.effectiveRow;
-    return width - 2 * PAD - (row >= LABELS_FROM ? Math.min(230, width * 0.5) : 24) - (row >= PICTURES_FROM ? row + 8 : 0);
+    return width - 2 * PAD - (row >= LABELS_FROM ? Math.min(230, width * 0.5) : 24 + TOOLS) - (row >= PICTURES_FROM ? row + 8 : 0);
   }
 
   private x(tree: TreeShape, node: number): number {
@@ -212,8 +214,7 @@ export class TreeView {
     const { tree } = this;
     const looks = this.exhibit.looks!;
     const stretch = (tree.tips.length - 1) / Math.max(looks.tips.length - 1, 1);
-    // The tools stand at the right edge.
-    const edge = width - PAD - 34;
+    const edge = width - PAD - TOOLS;
     const x = (node: number) => edge - (looks.depth[node] / looks.height) * width * FACING;
     const y = (node: number) => PAD + (looks.row[node] * stretch + 0.5) * this.effectiveRow;
     const parts: SVGElement[] = [];

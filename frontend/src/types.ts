@@ -29,7 +29,7 @@ export interface RunInfo {
 export interface ExhibitInfo {
   program: string;
   title: string;
-  can_ask: { picture: boolean; sequence: boolean };
+  can_ask: { picture: boolean; sequence: boolean; attention: boolean };
   runs: RunInfo[];
   charts: ChartInfo[];
   has_tree: boolean;
@@ -78,6 +78,7 @@ export interface GenesInfo extends TableInfo {
 }
 
 export interface LabelsInfo {
+  run?: string;
   images?: string[];
   columns?: Record<string, Value[]>;
   texts?: Record<string, Value[]>;
@@ -129,4 +130,10 @@ export interface SequenceAnswer {
   hits: { query: string; reference: string; species: string; edit_distance: number }[];
   chart: number | null;
   pictures: Record<string, number[]>;
+}
+
+export interface AttentionAnswer {
+  label: string;
+  /** Loss of probability for each square that is blanked, from the top left. */
+  cells: number[][];
 }

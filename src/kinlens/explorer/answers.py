@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
@@ -11,9 +12,10 @@ import numpy as np
 from kinlens.explorer.asking import PictureAnswer, SequenceHit
 from kinlens.explorer.exhibit import Exhibit
 from kinlens.explorer.queries import NEIGHBOURS
+from kinlens.explorer.uploads import UploadError
 from kinlens.records.slots import IMAGE, SPECIES
 
-__all__ = ["STRANGE", "picture_answer", "sequence_answer"]
+__all__ = ["STRANGE", "labelled_picture", "picture_answer", "sequence_answer"]
 
 STRANGE = 0.02
 """When no more than this share of the known pictures is as far from all others, a new one is said
@@ -101,3 +103,29 @@ def sequence_answer(hits: Sequence[SequenceHit], exhibit: Exhibit) -> dict[str, 
             rows = np.flatnonzero(column.values == codes[species])[:_EXAMPLES]
             pictures[species] = rows.tolist()
     return {"hits": [asdict(hit) for hit in hits], "chart": number, "pictures": pictures}
+
+
+def labelled_picture(content: bytes, exhibit: Exhibit) -> tuple[str, str]:
+    """Read which picture and label a question about attention means.
+
+    Parameters
+    ----------
+    content : bytes
+        JSON: ``chart`` and ``row`` of the picture, and ``label``.
+    exhibit : Exhibit
+        What is shown.
+
+    Raises
+    ------
+    UploadError
+        When there is no such picture, or the question is put otherwise.
+    """
+    try:
+        asked = json.loads(content)
+        number, row, label = asked["chart"], asked["row"], asked["label"]
+        is_sound = type(number) is int and type(row) is int and type(label) is str
+        if not (is_sound and number >= 0 and row >= 0):
+            raise ValueError
+        return exhibit.charts[number].ids[row], label
+    except (ValueError, KeyError, TypeError, IndexError, RecursionError) as error:
+        raise UploadError("There is no such picture.", status=404) from error

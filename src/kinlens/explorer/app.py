@@ -17,7 +17,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from kinlens.errors import KinlensError
-from kinlens.explorer.answers import picture_answer, sequence_answer
+from kinlens.explorer.answers import labelled_picture, picture_answer, sequence_answer
 from kinlens.explorer.asking import Answerers
 from kinlens.explorer.exhibit import Exhibit
 from kinlens.explorer.guard import Guard
@@ -69,15 +69,12 @@ def build_app(
         As in `Guard`.
     """
     shelf = PictureShelf(exhibit)
-    can_ask = {
-        "picture": answerers.picture is not None,
-        "sequence": answerers.sequence is not None,
-    }
-    desk = _Desk(Queries(exhibit, shelf, can_ask), answerers, decoder)
+    desk = _Desk(Queries(exhibit, shelf, answerers.offered()), answerers, decoder)
     routes = [
         Route("/data/{path:path}", desk.data, methods=["GET"]),
         Route("/ask/picture", desk.ask_picture, methods=["POST"]),
         Route("/ask/sequence", desk.ask_sequence, methods=["POST"]),
+        Route("/ask/attention", desk.ask_attention, methods=["POST"]),
         Route("/", desk.page, methods=["GET"]),
         Route("/{name}", desk.page, methods=["GET"]),
     ]
@@ -116,6 +113,9 @@ class _Desk:
     async def ask_sequence(self, request: Request) -> Response:
         return await self._answered(request, self._about_sequence)
 
+    async def ask_attention(self, request: Request) -> Response:
+        return await self._answered(request, self._about_attention)
+
     async def _answered(self, request: Request, about: Any) -> Response:
         if self._waiting >= _MOST_WAITING:
             return _error("Too many questions at once; ask again in a moment.", 503)
@@ -152,6 +152,13 @@ class _Desk:
         with sequence_file(content) as file:
             hits = self._answerers.sequence(file)
         return sequence_answer(hits, self._queries.exhibit)
+
+    def _about_attention(self, content: bytes) -> dict[str, Any]:
+        if self._answerers.attention is None:
+            raise UploadError("No run here looks at labels.", status=404)
+        image, label = labelled_picture(content, self._queries.exhibit)
+        cells = self._answerers.attention(image, label)
+        return {"label": label, "cells": cells.tolist()}
 
 
 async def _body(request: Request) -> bytes:

@@ -11,10 +11,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
 
-from kinlens.typing import Float32Array
+from kinlens.typing import Float32Array, FloatArray
 
 __all__ = [
     "Answerers",
+    "AskAttention",
     "AskPicture",
     "AskSequence",
     "Name",
@@ -150,6 +151,11 @@ AskSequence: TypeAlias = Callable[[Path], Sequence[SequenceHit]]
 """Takes a FASTA file, and finds the nearest known sequences."""
 
 
+AskAttention: TypeAlias = Callable[[str, str], FloatArray]
+"""Takes the name of a picture of the dataset and a label, and says by how much the label loses for
+each square of the picture that is blanked, as an array of shape (cells, cells)."""
+
+
 @dataclass(frozen=True)
 class Answerers:
     """Who answers for what.
@@ -160,7 +166,18 @@ class Answerers:
         Answers for pictures.
     sequence : callable, optional
         Answers for sequences.
+    attention : callable, optional
+        Says what the network of a run of `location` looks at.
     """
 
     picture: AskPicture | None = None
     sequence: AskSequence | None = None
+    attention: AskAttention | None = None
+
+    def offered(self) -> dict[str, bool]:
+        """Return which questions can be asked."""
+        return {
+            "picture": self.picture is not None,
+            "sequence": self.sequence is not None,
+            "attention": self.attention is not None,
+        }

@@ -56,7 +56,7 @@ class Queries:
     shelf : PictureShelf
         Its pictures.
     can_ask : mapping of str to bool
-        Whether ``picture`` and ``sequence`` can be asked.
+        Which questions can be asked, from `Answerers.offered`.
     """
 
     def __init__(self, exhibit: Exhibit, shelf: PictureShelf, can_ask: dict[str, bool]) -> None:

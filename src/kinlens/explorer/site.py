@@ -14,6 +14,7 @@ from pathlib import Path
 from kinlens.atomic import atomic_path
 from kinlens.errors import UsageError
 from kinlens.explorer.app import static_files
+from kinlens.explorer.asking import Answerers
 from kinlens.explorer.exhibit import Exhibit
 from kinlens.explorer.pictures import PictureShelf
 from kinlens.explorer.queries import Payload, Queries
@@ -59,7 +60,7 @@ def write_site(
     folder = Path(folder)
     _check_place(folder, force=force)
     shelf = PictureShelf(exhibit)
-    queries = Queries(exhibit, shelf, {"picture": False, "sequence": False})
+    queries = Queries(exhibit, shelf, Answerers().offered())
     paths = list(queries.every_path(most_pictures=_MOST_PICTURES))
     with atomic_path(folder) as part:
         (part / "data").mkdir(parents=True)

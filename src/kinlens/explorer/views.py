@@ -132,6 +132,7 @@ def labels_view(exhibit: Exhibit) -> dict[str, Any]:
         return {}
     numeric = [str(name) for name in table.columns if pd.api.types.is_float_dtype(table[name])]
     return {
+        "run": run.name if run is not None else "",
         "images": [str(image) for image in table[IMAGE.name]],
         "columns": {name: _values(table[name]) for name in numeric},
         "texts": {

@@ -21,6 +21,7 @@ from kinlens.embed.images import embed_images
 from kinlens.errors import InputError, KinlensError
 from kinlens.explorer.asking import (
     Answerers,
+    AskAttention,
     AskPicture,
     AskSequence,
     Name,
@@ -81,6 +82,7 @@ def answerers_for(
     return Answerers(
         picture=_picture_answerer(exhibit, weights, resources),
         sequence=_sequence_answerer(exhibit, resources),
+        attention=_attention_answerer(exhibit, resources),
     )
 
 
@@ -169,6 +171,16 @@ def _sequence_answerer(exhibit: Exhibit, resources: Resources) -> AskSequence | 
         ]
 
     return answer
+
+
+def _attention_answerer(exhibit: Exhibit, resources: Resources) -> AskAttention | None:
+    run = exhibit.run_of("location")
+    if run is None or run.dataset is None or not (run.folder / "model" / "config.json").is_file():
+        return None
+    # It imports torch, which most explorers never need.
+    from kinlens.studies.location_attention import attention_by
+
+    return attention_by(run.folder, run.dataset, resources)
 
 
 class PictureAnswerer:

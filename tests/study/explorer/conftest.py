@@ -127,6 +127,11 @@ def serve_runs() -> Any:
 
 
 @pytest.fixture(scope="session")
+def exhibit_of() -> Any:
+    return lambda *runs: open_exhibit(list(runs))
+
+
+@pytest.fixture(scope="session")
 def run_server() -> type[running]:
     return running
 

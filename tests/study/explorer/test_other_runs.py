@@ -6,8 +6,13 @@ import io
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from PIL import Image
+
+from kinlens.explorer.answers import labelled_picture
+from kinlens.explorer.asking import Answerers
+from kinlens.explorer.uploads import PictureDecoder, UploadError
 
 
 @pytest.fixture(scope="module")
@@ -112,3 +117,53 @@ def test_runs_of_two_datasets_share_a_page(
         page.wait_for_selector(".phylogeny")
         assert page.locator(".channels").count() == 0
         page.context.close()
+
+
+def test_a_label_shows_where_the_network_looks(
+    page: Any, exhibit_of: Any, run_server: Any, cells: Path
+) -> None:
+    asked = []
+
+    def looks(image: str, label: str) -> np.ndarray:
+        asked.append((image, label))
+        loss = np.zeros((4, 4))
+        loss[0, 0], loss[3, 3] = 0.5, -0.25
+        return loss
+
+    exhibit = exhibit_of(cells)
+    with run_server(exhibit, Answerers(attention=looks), PictureDecoder()) as port:
+        page.goto(f"http://127.0.0.1:{port}/#thing=2")
+        page.wait_for_selector("body[data-ready]")
+        page.click(".labels button:has-text('Cytosol')")
+        page.wait_for_selector(".portrait .heat")
+        heat = page.evaluate(
+            "() => [...document.querySelector('.heat').getContext('2d')"
+            ".getImageData(0, 0, 4, 4).data]"
+        )
+        assert heat[3] == 180  # the surest square
+        assert heat[0] > heat[2]  # orange
+        assert heat[-1] == 90
+        assert heat[-4] < heat[-2]  # blue
+        assert sum(heat[4:-4]) == 0
+        assert asked == [(exhibit.charts[0].ids[2], "Cytosol")]
+        assert "Cytosol" in page.inner_text(".labels + p")
+        page.context.close()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"[]",
+        b'{"chart": 0, "row": -1, "label": "x"}',
+        b'{"chart": 0, "row": 99999, "label": "x"}',
+        b'{"chart": true, "row": 0, "label": "x"}',
+        b'{"chart": 0, "row": 0, "label": 7}',
+        b'{"chart": 0, "row": "../../etc/passwd", "label": "x"}',
+        b"[" * 100_000,
+        b"\xff",
+    ],
+)
+def test_odd_questions_about_attention_are_refused(exhibit: Any, content: bytes) -> None:
+    with pytest.raises(UploadError, match="no such picture"):
+        labelled_picture(content, exhibit)
