@@ -30,7 +30,7 @@ export function choicesFor(exhibit: ExhibitData, chart: ChartData, current: stri
 
 /** The column a chart opens with: the family or the nearest that tells groups apart. */
 export function firstColour(chart: ChartData): string {
-  const wanted = ["family", "genus", "species", "clade", "labels"];
+  const wanted = ["family", "genus", "species", "clade", "labels", "truth"];
   const columns = chart.info.columns;
   const good = wanted.map((name) => columns.find((c) => c.name === name)).find((c) => c && c.categories.length > 1);
   return (good ?? columns.find((c) => c.kind === "category") ?? columns[0])?.name ?? "";

@@ -69,8 +69,8 @@ export class DetailPanel {
           "section",
           { class: "run" },
           h("h3", {}, run.title),
-          run.truth && h("p", { class: "truth" }, readable(run.truth)),
-          h("ul", { class: "headlines" }, run.headlines.slice(0, run.truth ? 1 : 3).map((line) => h("li", { class: line.verdict }, readable(line.sentence)))),
+          run.truth && h("p", { class: "truth" }, run.truth),
+          h("ul", { class: "headlines" }, run.headlines.slice(0, run.truth ? 1 : 3).map((line) => h("li", { class: line.verdict }, line.sentence))),
         ),
       ),
     ];
@@ -91,11 +91,13 @@ export class DetailPanel {
       parts.push(portrait);
       if (chart.info.channels.length) parts.push(channelMixer(chart, row, image));
     }
-    parts.push(h("h2", { class: truth ? "taxon" : "" }, readable(truth || thing.id)));
-    parts.push(h("p", { class: "soft path" }, thing.id));
+    parts.push(h("h2", { class: truth ? "taxon" : "path" }, truth ? readable(truth) : thing.id));
+    if (truth) parts.push(h("p", { class: "soft path" }, thing.id));
     parts.push(...this.answerOf(facts));
-    parts.push(...labelBars(this.exhibit, chart, row, thing.id, portrait));
-    const rest = thing.facts.filter(([name]) => !HIDDEN.test(name) && name !== "species" && name !== "answer");
+    const labels = labelBars(this.exhibit, chart, row, thing.id, portrait);
+    parts.push(...labels);
+    const isTold = (name: string) => labels.length > 0 && (name in this.exhibit.labels.columns! || name in this.exhibit.labels.texts!);
+    const rest = thing.facts.filter(([name]) => !HIDDEN.test(name) && name !== "species" && name !== "answer" && !isTold(name));
     parts.push(h("dl", {}, rest.flatMap(([name, value]) => [h("dt", {}, readable(name)), h("dd", {}, typeof value === "string" ? readable(value) : shown(value))])));
     if (thing.nearest.length) parts.push(h("h3", {}, "Looks most like"), neighbourGrid(chart, thing.nearest, this.store));
     if (this.exhibit.tree?.nodeOf(truth) !== undefined) parts.push(this.relativesOf(truth));

@@ -67,6 +67,11 @@ export function shown(value: unknown): string {
   return Math.abs(value) >= 1e-3 || value === 0 ? String(Number(value.toPrecision(3))) : value.toExponential(1);
 }
 
+/** Words in which `backticks` mark names of columns. */
+export function prose(text: string): (string | HTMLElement)[] {
+  return text.split("`").map((part, i) => (i % 2 ? h("code", {}, part) : part));
+}
+
 export function percent(share: number): string {
   const value = 100 * share;
   if (value > 99 && value < 100) return ">99%";

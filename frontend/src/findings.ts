@@ -1,6 +1,6 @@
 // What every run found, as its report says it: sentences, then figures.
 
-import { h, readable } from "./dom";
+import { h } from "./dom";
 import type { ExhibitData } from "./exhibit";
 import { csvOf, type Exports } from "./export";
 import type { FindingsInfo } from "./types";
@@ -21,8 +21,8 @@ export class FindingsView {
           "article",
           { class: "sheet" },
           h("h2", {}, run.title),
-          run.truth && h("p", { class: "truth" }, readable(run.truth)),
-          h("ul", { class: "headlines" }, run.headlines.map((line) => h("li", { class: line.verdict }, readable(line.sentence)))),
+          run.truth && h("p", { class: "truth" }, run.truth),
+          h("ul", { class: "headlines" }, run.headlines.map((line) => h("li", { class: line.verdict }, line.sentence))),
           figures,
         ),
       );

@@ -1,6 +1,6 @@
 // The scan of genes as a volcano: how well each is told from looks, and how sure that is.
 
-import { announce, h, readable, shown } from "./dom";
+import { announce, h, prose, readable, shown } from "./dom";
 import type { ExhibitData } from "./exhibit";
 import { csvOf, standalone, type Exports } from "./export";
 import { Scatter } from "./scatter";
@@ -40,7 +40,7 @@ export class GenesView {
         "div",
         { class: "sheet" },
         h("h2", {}, "Genes that looks tell"),
-        h("p", { class: "soft" }, exhibit.genes.caption || "One dot a gene."),
+        h("p", { class: "soft" }, prose(exhibit.genes.caption || "One dot a gene.")),
         h("div", { class: "row" }, h("label", {}, "across ", this.effectSelect), h("label", {}, "upwards ", this.chanceSelect)),
         this.scatter.svg,
       ),

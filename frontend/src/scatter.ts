@@ -23,6 +23,8 @@ export interface ScatterContent {
   threshold?: { value: number; words: string };
   isLoud(i: number): boolean;
   chosen: string;
+  /** How a name is written; as it is when left out. */
+  nameOf?(name: string): string;
 }
 
 export class Scatter {
@@ -74,7 +76,7 @@ export class Scatter {
     if (a !== null && b !== null) {
       const isRight = x(a) > width - 150;
       parts.push(s("circle", { class: "chosen", cx: x(a), cy: y(b), r: 7 }));
-      parts.push(s("text", { class: "chosen-label", x: x(a) + (isRight ? -12 : 12), y: y(b) + 4, "text-anchor": isRight ? "end" : "start" }, chosen.replaceAll("_", " ")));
+      parts.push(s("text", { class: "chosen-label", x: x(a) + (isRight ? -12 : 12), y: y(b) + 4, "text-anchor": isRight ? "end" : "start" }, content.nameOf?.(chosen) ?? chosen));
     }
     this.svg.replaceChildren(...parts);
     this.svg.setAttribute("aria-label", `${names.length} dots: ${across.title} across, ${upwards.title} upwards`);

@@ -1,6 +1,6 @@
 // Rare species: how well each is named from how few specimens, and what it looks like.
 
-import { h, readable, shown } from "./dom";
+import { h, prose, readable, shown } from "./dom";
 import { thumb } from "./detail";
 import type { ExhibitData } from "./exhibit";
 import { csvOf, standalone, type Exports } from "./export";
@@ -43,7 +43,7 @@ export class SpeciesView {
         "div",
         { class: "sheet" },
         h("h2", {}, "Species, the rarest first"),
-        h("p", { class: "soft" }, exhibit.species.caption ?? ""),
+        h("p", { class: "soft" }, prose(exhibit.species.caption ?? "")),
         numeric.length > 1 && [h("div", { class: "row" }, h("label", {}, "across ", this.acrossSelect), h("label", {}, "upwards ", this.upwardsSelect)), this.scatter.svg],
         h(
           "div",
@@ -72,6 +72,7 @@ export class SpeciesView {
       upwards: axis(upwards),
       isLoud: () => true,
       chosen: this.store.state.species[0] ?? "",
+      nameOf: readable,
     });
   }
 
