@@ -319,13 +319,7 @@ class Placement:
         )
         if self.branches is not None and self.tree is not None:
             tree = self.tree
-            frame["branch"] = [_branch_words(tree, int(node)) for node in self.branches.node]
+            frame["branch"] = [tree.clade_label(int(node)) for node in self.branches.node]
             frame["above"] = self.branches.above
             frame["twig"] = self.branches.twig
         return frame
-
-
-def _branch_words(tree: Tree, node: int) -> str:
-    """Name a branch by the tips below it: one, or the two that span the clade."""
-    below = tree.tips_below(node)
-    return below[0] if len(below) == 1 else f"{below[0]} | {below[-1]} ({len(below)})"

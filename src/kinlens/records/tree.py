@@ -332,6 +332,18 @@ class Tree:
         """Return the names of the tips of the clade whose top is `node`."""
         return self.tip_names[self.tip_start[node] : self.tip_stop[node]]
 
+    def clade_label(self, node: int) -> str:
+        """Word the clade below `node` by its tip, or by the two tips that span it.
+
+        Examples
+        --------
+        >>> tree = Tree.from_parents([-1, 0, 0, 1, 1], None, ["", "", "c", "a", "b"])
+        >>> tree.clade_label(1), tree.clade_label(4)
+        ('a | b (2)', 'c')
+        """
+        below = self.tips_below(node)
+        return below[0] if len(below) == 1 else f"{below[0]} | {below[-1]} ({len(below)})"
+
     def mrca(self, names: Collection[str]) -> int:
         """Return the node that is the most recent common ancestor of the named tips.
 

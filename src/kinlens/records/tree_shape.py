@@ -6,14 +6,21 @@ unless the function says otherwise. Pruning is a method of `Tree`.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 
 from kinlens.errors import InputError, UsageError
 from kinlens.records.tree import Tree
 
-__all__ = ["collapsed", "ladderized", "resolved", "rooted_at_midpoint", "rooted_by_outgroup"]
+__all__ = [
+    "collapsed",
+    "grafted",
+    "ladderized",
+    "resolved",
+    "rooted_at_midpoint",
+    "rooted_by_outgroup",
+]
 
 # A root that falls this close to a node, as a share of the tree's height, is put on the node.
 _SNAP = 1e-12
@@ -171,6 +178,47 @@ def ladderized(tree: Tree) -> Tree:
     n_below = (tree.tip_stop - tree.tip_start).tolist()
     length = tree.length.tolist() if tree.has_lengths else None
     return _placed(tree.parent.tolist(), length, list(tree.names), n_below)
+
+
+def grafted(tree: Tree, tips: Mapping[str, int]) -> Tree:
+    """Hang new tips on nodes of a tree, each as deep as the deepest tip of its clade.
+
+    Parameters
+    ----------
+    tree : Tree
+        The tree to extend; not changed. Without lengths the new branches count as one.
+    tips : mapping of str to int
+        Name of each new tip and the internal node that it hangs from.
+
+    Returns
+    -------
+    Tree
+        New tips stand after the old children of their node.
+
+    Raises
+    ------
+    UsageError
+        When a node is a tip or does not exist.
+
+    Examples
+    --------
+    >>> tree = Tree.from_parents([-1, 0, 0, 1, 1], [0, 1, 3, 2, 2], ["", "", "c", "a", "b"])
+    >>> larger = grafted(tree, {"new": 1})
+    >>> larger.tip_names, larger.depths()[larger.tips].tolist()
+    (('a', 'b', 'new', 'c'), [3.0, 3.0, 3.0, 3.0])
+    """
+    nodes = list(tips.values())
+    wrong = [node for node in nodes if not 0 <= node < tree.n_nodes or tree.is_tip[node]]
+    if wrong:
+        raise UsageError(f"new tips hang from internal nodes; {wrong[0]} is none.")
+    depth = tree.depths()
+    tip_depth = depth[tree.tips]
+    reach = [
+        float(tip_depth[tree.tip_start[node] : tree.tip_stop[node]].max() - depth[node])
+        for node in nodes
+    ]
+    lengths = [*tree.length.tolist(), *reach] if tree.has_lengths else None
+    return Tree.from_parents([*tree.parent.tolist(), *nodes], lengths, [*tree.names, *tips])
 
 
 def _farthest_pair(tree: Tree) -> tuple[int, float]:

@@ -9,6 +9,7 @@ from kinlens.errors import InputError, UsageError
 from kinlens.records.tree import Tree
 from kinlens.records.tree_shape import (
     collapsed,
+    grafted,
     ladderized,
     resolved,
     rooted_at_midpoint,
@@ -169,3 +170,12 @@ def test_deep_trees() -> None:
     assert rooted.height == pytest.approx((n - 1 + 1) / 2)
     assert ladderized(rooted_by_outgroup(tree, ["last"])).n_tips == n
     assert collapsed(tree, longest=1).n_nodes == n + 1
+
+
+def test_new_tips_reach_as_deep_as_their_clade() -> None:
+    tree = Tree.from_parents([-1, 0, 0, 1, 1], [0, 1, 5, 2, 3], ["", "", "c", "a", "b"])
+    larger = grafted(tree, {"x": 1, "y": 0})
+    depth = dict(zip(larger.tip_names, larger.depths()[larger.tips].tolist(), strict=True))
+    assert depth == {"a": 3, "b": 4, "x": 4, "c": 5, "y": 5}
+    with pytest.raises(UsageError, match="internal nodes; 2 is none"):
+        grafted(tree, {"x": 2})

@@ -1,0 +1,42 @@
+"""Log densities of many points under many Gaussians whose axes are independent."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from kinlens.typing import FloatArray
+
+__all__ = ["log_densities"]
+
+# Numbers in one block of points by Gaussians.
+_BLOCK = 4_000_000
+
+
+def log_densities(points: FloatArray, means: FloatArray, variances: FloatArray) -> FloatArray:
+    r"""Return :math:`-\frac12 \sum_j [(x_j - m_j)^2 / v_j + \log v_j]` of points and Gaussians.
+
+    Parameters
+    ----------
+    points : FloatArray of shape (n, k)
+        Where pictures lie.
+    means, variances : FloatArray of shape (m, k)
+        Of each Gaussian; variances above 0.
+
+    Returns
+    -------
+    FloatArray of shape (n, m)
+
+    Examples
+    --------
+    >>> -2 * log_densities(np.zeros((1, 1)), np.array([[0.0], [2.0]]), np.ones((2, 1)))
+    array([[0., 4.]])
+    """
+    weights = 1.0 / variances
+    constant = (means**2 * weights).sum(axis=1) + np.log(variances).sum(axis=1)
+    out = np.empty((len(points), len(means)))
+    step = max(1, _BLOCK // max(len(means), 1))
+    for start in range(0, len(points), step):
+        block = points[start : start + step]
+        squares = (block**2) @ weights.T - 2.0 * block @ (means * weights).T
+        out[start : start + step] = -0.5 * (squares + constant)
+    return out
