@@ -13,7 +13,7 @@ import numpy as np
 from kinlens.geometry.compiled import compiled
 from kinlens.typing import FloatArray, IntArray
 
-__all__ = ["node_states", "search_evolution"]
+__all__ = ["climb_variances", "gather_upwards", "node_states", "search_evolution"]
 
 LOG_2_PI = float(np.log(2.0 * np.pi))
 # What a pull must add to the log likelihood, as the criterion of Akaike would have it twice over.
