@@ -37,19 +37,22 @@ async function showAttention(exhibit: ExhibitData, chart: ChartData, row: number
     const told = await exhibit.source.ask<AttentionAnswer>("attention", question);
     const n = told.cells.length;
     const most = Math.max(...told.cells.flat().map(Math.abs), 1e-9);
-    const heat = h("canvas", { class: "heat", width: n, height: n, role: "img", "aria-label": `Where the network looks for ${readable(label)}` });
-    const context = heat.getContext("2d")!;
+    const squares = h("canvas", { width: n, height: n });
+    const context = squares.getContext("2d")!;
     told.cells.forEach((line, y) =>
       line.forEach((loss, x) => {
-        const share = Math.round((180 * Math.abs(loss)) / most) / 255;
+        // By its root, so that weaker squares are seen as well.
+        const share = Math.round(200 * Math.sqrt(Math.abs(loss) / most)) / 255;
         context.fillStyle = loss > 0 ? `rgba(255,150,40,${share})` : `rgba(90,140,255,${share})`;
         context.fillRect(x, y, 1, 1);
       }),
     );
+    const heat = h("img", { class: "heat", alt: `Where the network looks for ${readable(label)}`, src: squares.toDataURL() });
     portrait.querySelector(".heat")?.remove();
     const picture = portrait.querySelector(".large") as HTMLElement;
     Object.assign(heat.style, { left: `${picture.offsetLeft}px`, top: `${picture.offsetTop}px`, width: `${picture.offsetWidth}px`, height: `${picture.offsetHeight}px` });
     portrait.append(heat);
+    portrait.classList.add("is-under");
     note.textContent = `Orange speaks for ${readable(label)}, blue against it; at most ${shown(Number(most.toPrecision(2)))} of its probability in one square.`;
   } catch (error) {
     note.textContent = error instanceof Error ? error.message : String(error);
