@@ -27,8 +27,10 @@ __all__ = [
     "GeneCalls",
     "GeneScores",
     "Measure",
+    "ScoredChunk",
     "call_genes",
     "gene_codes",
+    "iterate_splits",
     "scan_genes",
     "score_each_split",
 ]
@@ -69,6 +71,35 @@ class GeneScores:
     mcc_spread: FloatArray
     auc: FloatArray
     n_splits: int
+
+
+@dataclass(frozen=True, eq=False)
+class ScoredChunk:
+    """Some genes in the test rows of one split.
+
+    Parameters
+    ----------
+    genes : slice
+        Which genes.
+    split : int
+        Which split.
+    rows : array of int, shape (n_test,)
+        Its test rows.
+    scores, truth : array, shape (n_test, n_genes)
+        Scores, and 1 where the gene is present.
+    threshold : array, shape (n_genes,)
+        A row is called present where its score is above.
+    known : array, shape (n_test, n_genes) or (0, n_genes)
+        1 where truth is known; no rows when all of it is.
+    """
+
+    genes: slice
+    split: int
+    rows: IntArray
+    scores: AnyArray
+    threshold: AnyArray
+    truth: AnyArray
+    known: AnyArray
 
 
 @dataclass(frozen=True, eq=False)
@@ -180,9 +211,13 @@ def scan_genes(
         _scanned, gram=gram, genes=genes, parts=parts, scorer=scorer, measures=measures, dtype=dtype
     )
     blocks = [
-        (first, min(first + _GENES_PER_BLOCK, n_genes), start, min(start + step, n_splits))
-        for step in (_SPLITS_PER_BLOCK,)
-        for start in range(0, n_splits, step)
+        (
+            first,
+            min(first + _GENES_PER_BLOCK, n_genes),
+            start,
+            min(start + _SPLITS_PER_BLOCK, n_splits),
+        )
+        for start in range(0, n_splits, _SPLITS_PER_BLOCK)
         for first in range(0, n_genes, _GENES_PER_BLOCK)
     ]
     sums = np.zeros((4, n_genes))
@@ -226,9 +261,9 @@ def score_each_split(
     """
     _check_shapes(gram, genes, parts)
     out = np.zeros((len(parts), genes.shape[1]))
-    for first, stop, split, scored in _decided(gram, genes, parts, scorer, dtype):
-        squares = np.zeros(stop - first)
-        add_mcc(*scored, out[split, first:stop], squares)
+    for chunk in iterate_splits(gram, genes, parts, scorer, dtype):
+        row = out[chunk.split, chunk.genes]
+        add_mcc(chunk.scores, chunk.threshold, chunk.truth, chunk.known, row, np.zeros(len(row)))
     return out
 
 
@@ -250,11 +285,55 @@ def call_genes(
     _check_shapes(gram, genes, parts)
     rows = [np.flatnonzero(part == TEST) for part in parts]
     scores = [np.zeros((len(test), genes.shape[1])) for test in rows]
-    for first, stop, split, (found, threshold, _truth, _known) in _decided(
-        gram, genes, parts, scorer, dtype
-    ):
-        scores[split][:, first:stop] = found - threshold
+    for chunk in iterate_splits(gram, genes, parts, scorer, dtype):
+        scores[chunk.split][:, chunk.genes] = chunk.scores - chunk.threshold
     return GeneCalls(rows, [above > 0 for above in scores], scores)
+
+
+def iterate_splits(
+    gram: FloatArray, genes: ByteArray, parts: PartsArray, scorer: Scorer, dtype: DTypeLike
+) -> Iterator[ScoredChunk]:
+    """Yield the scores of the test rows of every split, for one chunk of genes after the other.
+
+    A chunk of genes meets all splits of a batch before the next chunk comes, so that the chunk
+    stays in the cache; weights, which are small, pass by.
+
+    Parameters
+    ----------
+    gram, genes, parts, scorer, dtype
+        As for `scan_genes`.
+    """
+    n, n_genes = genes.shape
+    kind = np.dtype(dtype)
+    per_split = 3 * n * n * kind.itemsize
+    batch = int(np.clip(_PREPARED_BYTES // per_split, 1, len(parts)))
+    for start in range(0, len(parts), batch):
+        rows = [
+            (np.flatnonzero(part == TRAIN), np.flatnonzero(part == TEST))
+            for part in parts[start : start + batch]
+        ]
+        prepared = [scorer.prepare(gram, train, test, kind) for train, test in rows]
+        for first in range(0, n_genes, _CHUNK):
+            stop = min(first + _CHUNK, n_genes)
+            chunk = genes[:, first:stop]
+            is_known = chunk != MISSING
+            truth = (chunk == 1).astype(kind)
+            # No rows say that all is known.
+            known = np.empty((0, stop - first), kind)
+            has_gaps = not is_known.all()
+            if has_gaps:
+                known = is_known.astype(kind)
+            for place, ((train, test), weights) in enumerate(zip(rows, prepared, strict=True)):
+                found = scorer.scores(weights, truth[train], known[train] if has_gaps else known)
+                yield ScoredChunk(
+                    slice(first, stop),
+                    start + place,
+                    test,
+                    found.scores,
+                    found.threshold,
+                    truth[test],
+                    known[test] if has_gaps else known,
+                )
 
 
 # One block ---------------------------------------------------------------------------------------
@@ -278,53 +357,12 @@ def _scanned(
     """Return sums over splits, shape (4, n): MCC, its square, AUC, splits with an AUC."""
     first, stop, start, end = block
     sums = np.zeros((4, stop - first))
-    for left, right, _split, scored in _decided(
-        gram, genes[:, first:stop], parts[start:end], scorer, dtype
-    ):
-        here = slice(left, right)
-        add_mcc(*scored, sums[0, here], sums[1, here])
+    for chunk in iterate_splits(gram, genes[:, first:stop], parts[start:end], scorer, dtype):
+        sum_, square, area, count = sums[:, chunk.genes]
+        add_mcc(chunk.scores, chunk.threshold, chunk.truth, chunk.known, sum_, square)
         if "auc" in measures:
-            scores, _threshold, truth, known = scored
-            add_auc(scores, truth, known, sums[2, here], sums[3, here])
+            add_auc(chunk.scores, chunk.truth, chunk.known, area, count)
     return sums
-
-
-def _decided(
-    gram: FloatArray, genes: ByteArray, parts: PartsArray, scorer: Scorer, dtype: DTypeLike
-) -> Iterator[tuple[int, int, int, tuple[AnyArray, AnyArray, AnyArray, AnyArray]]]:
-    """Yield first and last gene, split, and (scores, threshold, truth, known) of its test rows.
-
-    A chunk of genes meets all splits of a batch before the next chunk comes, so that the chunk
-    stays in the cache; weights, which are small, pass by.
-    """
-    n, n_genes = genes.shape
-    kind = np.dtype(dtype)
-    per_split = 3 * n * n * kind.itemsize
-    batch = int(np.clip(_PREPARED_BYTES // per_split, 1, len(parts)))
-    for start in range(0, len(parts), batch):
-        rows = [
-            (np.flatnonzero(part == TRAIN), np.flatnonzero(part == TEST))
-            for part in parts[start : start + batch]
-        ]
-        prepared = [scorer.prepare(gram, train, test, kind) for train, test in rows]
-        for first in range(0, n_genes, _CHUNK):
-            stop = min(first + _CHUNK, n_genes)
-            chunk = genes[:, first:stop]
-            is_known = chunk != MISSING
-            all_known = bool(is_known.all())
-            truth = (chunk == 1).astype(kind)
-            known = np.empty((0, stop - first), kind) if all_known else is_known.astype(kind)
-            for place, ((train, test), weights) in enumerate(zip(rows, prepared, strict=True)):
-                known_train, known_test = (
-                    (known, known) if all_known else (known[train], known[test])
-                )
-                found = scorer.scores(weights, truth[train], known_train)
-                yield (
-                    first,
-                    stop,
-                    start + place,
-                    (found.scores, found.threshold, truth[test], known_test),
-                )
 
 
 def _check_shapes(gram: FloatArray, genes: ByteArray, parts: PartsArray) -> None:

@@ -112,7 +112,13 @@ def _table(frame: pd.DataFrame, thumbnails: Mapping[str, bytes]) -> dict[str, An
         [_cell(value, thumbnails) for value in row]
         for row in shown.itertuples(index=False, name=None)
     ]
-    return {"columns": list(zip(columns, numeric, strict=True)), "rows": rows, "length": len(frame)}
+    # What is given only to be mistrusted is struck through.
+    struck = [column.startswith("naive_") for column in columns]
+    return {
+        "columns": list(zip(columns, numeric, struck, strict=True)),
+        "rows": rows,
+        "length": len(frame),
+    }
 
 
 def _cell(value: object, thumbnails: Mapping[str, bytes]) -> dict[str, object]:

@@ -25,6 +25,7 @@ STUDIES = {
     "taxa": "Name taxa from pictures, from species up, and say how safe each name is.",
     "kinship": "Test whether looking alike means being related, and teach an embedding to know.",
     "seqdist": "Learn vectors whose distance stands for edit distance; search and cluster by them.",
+    "genes": "Tell which genes can be predicted from looks, with a null that kin cannot fool.",
     "location": "Tell which places of a cell a protein is at, from pictures in several channels.",
 }
 """Name of each study and the question that it answers."""

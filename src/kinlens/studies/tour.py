@@ -220,6 +220,21 @@ def _truth_of_seqdist(truth: Path, result: StudyResult) -> str:
     )
 
 
+def _truth_of_genes(truth: Path, result: StudyResult) -> str:
+    acting = set(pd.read_csv(truth / "gene_effects.csv")["gene"])
+    table = result.tables["genes"]
+    tested = table[table["status"] == "tested"]
+    found = tested[tested["q_value"] <= 0.05]["gene"]
+    first = tested["gene"].head(len(acting))
+    return (
+        f"True: {len(acting)} of {len(table):,} genes act on looks, each on one trait of a few "
+        f"dozen; {len(acting & set(tested['gene']))} of them vary enough to be tested. Found: "
+        f"{len(found)} at a false discovery rate of 5%, {len(acting & set(found))} of which act; "
+        f"{len(acting & set(first))} of those that act are among the first {len(first)} of "
+        f"{len(tested):,}."
+    )
+
+
 def _truth_of_location(truth: Path, result: StudyResult) -> str:
     cells = pd.read_csv(truth / "cells.csv", keep_default_na=False)
     shows = cells["shows"].str.split(";")
@@ -259,6 +274,18 @@ STOPS: Mapping[str, Stop] = {
             "cluster_epochs": 10,
             "replicates": 200,
             "permutations": 49,
+        },
+    ),
+    "genes": Stop(
+        _truth_of_genes,
+        {
+            "splits": 60,
+            "most_null_genes": 15_000,
+            "replicates": 100,
+            "resplits": 500,
+            "shown": 3,
+            "compared": 3,
+            "repeats": 1,
         },
     ),
     "location": Stop(
