@@ -248,7 +248,6 @@ def channel_figure(
     pictures : int
         How many test pictures were shown.
     """
-    top = max(0.1, float(np.nanmax(np.abs(effects))))
     return labelled_heatmap(
         effects,
         list(tree.labels),
@@ -261,7 +260,7 @@ def channel_figure(
             "below 0: it spoke against it."
         ),
         value_label="loss of probability",
-        limits=(-top, top),
+        limits=(min(0.0, float(np.nanmin(effects))), max(0.1, float(np.nanmax(effects)))),
     )
 
 
