@@ -109,7 +109,7 @@ export class SpeciesView {
           h("td", {}, h("button", { type: "button", class: "link taxon", onclick: () => this.store.update({ view: "map", species: [name], thing: null, lasso: [] }) }, readable(name))),
           this.others.map((column) => {
             const value = this.columns[column][i];
-            return h("td", { class: typeof value === "number" ? "number" : "" }, typeof value === "number" ? shown(value) : readable(String(value ?? "")));
+            return h("td", { class: typeof value === "number" ? "number" : "" }, typeof value === "number" ? shown(value) : readable(String(value ?? "")).replaceAll(";", ", "));
           }),
         );
       }),

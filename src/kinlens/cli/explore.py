@@ -80,11 +80,18 @@ def explore(
             write_site(exhibit, export, progress=display, force=force)
             typer.echo(export / "index.html")
             return
+        from kinlens.errors import InputError
+        from kinlens.explorer.asking import Answerers
         from kinlens.parallel import Resources
         from kinlens.studies.questions import answerers_for
 
-        resources = Resources(device=device)
-        answerers = answerers_for(exhibit, weights=weights, resources=resources)
+        try:
+            resources = Resources(device=device)
+            answerers = answerers_for(exhibit, weights=weights, resources=resources)
+        except InputError as error:
+            # What a run found can be looked at without the encoder that it was made with.
+            display.note(f"It cannot be asked anything: {error}")
+            answerers = Answerers()
         open_page = _open_in_browser if browser else None
         from kinlens.explorer.serve import serve_exhibit
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import subprocess
@@ -16,7 +17,9 @@ from PIL import Image
 
 from kinlens.cli.main import main
 from kinlens.explorer.exhibit import Exhibit, open_exhibit
+from kinlens.studies.catalogue import load_study
 from kinlens.studies.questions import BackgroundPlacer, answerers_for
+from kinlens.studies.runner import run_into_folder
 
 
 def said(*words: object) -> tuple[int, str, str]:
@@ -139,3 +142,63 @@ def test_an_answer_does_not_depend_on_the_metadata(
     assert ours.vector is not None
     assert theirs.vector is not None
     assert np.allclose(ours.vector, theirs.vector)
+
+
+def test_a_run_with_another_encoder_is_shown_but_not_asked(tour: Any, tmp_path: Path) -> None:
+    shutil.copytree(tour.taxa, tmp_path / "taxa")
+    path = tmp_path / "taxa" / "model" / "config.json"
+    config = json.loads(path.read_text())
+    path.write_text(json.dumps(config | {"fingerprint": "descriptors-0"}))
+    words = [sys.executable, "-m", "kinlens", "explore", str(tmp_path / "taxa")]
+    with subprocess.Popen(
+        [*words, "--no-browser", "--port", "0"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        try:
+            assert process.stdout is not None
+            address = process.stdout.readline().strip()
+            with urllib.request.urlopen(f"{address}data/exhibit.json", timeout=20) as answer:
+                assert not json.load(answer)["can_ask"]["picture"]
+        finally:
+            process.send_signal(2)
+            _out, err = process.communicate(timeout=20)
+    assert "cannot be asked" in err
+    assert "descriptors-0" in err
+
+
+@pytest.mark.slow
+def test_a_run_of_seqdist_finds_sequences(runs: Any, tmp_path: Path) -> None:
+    rng = np.random.default_rng(3)
+    ancestors = rng.choice(list("ACGT"), (9, 200))
+    lines, owners = [], ["id,species"]
+    for species, ancestor in zip(runs.species_names(), ancestors, strict=True):
+        for number in range(8):
+            letters = np.where(rng.random(200) < 0.03, rng.choice(list("ACGT"), 200), ancestor)
+            lines.append(f">{species}.{number}\n{''.join(letters)}\n")
+            owners.append(f"{species}.{number},{species}")
+    dataset = tmp_path / "sequences"
+    dataset.mkdir()
+    (dataset / "sequences.fasta").write_text("".join(lines))
+    (dataset / "sequences.csv").write_text("\n".join(owners) + "\n")
+    study = load_study("seqdist")
+    config = study.config(
+        encoders=("linear",),
+        geometries=("hyperbolic",),
+        epochs=5,
+        cluster_repeats=0,
+        replicates=100,
+        permutations=19,
+    )
+    run_into_folder(study, dataset, tmp_path / "run", config)
+    exhibit = open_exhibit([tmp_path / "run"])
+    assert exhibit.charts[0].kind == "sequence"
+    answerers = answerers_for(exhibit)
+    assert answerers.picture is None
+    assert answerers.sequence is not None
+    query = tmp_path / "query.fasta"
+    query.write_text(lines[20])
+    hits = answerers.sequence(query)
+    assert hits[0].edit_distance == 0
+    assert {hit.species for hit in hits[:5]} == {hits[0].species}
