@@ -29,7 +29,7 @@ from reporting import report, versions
 READS = Path(__file__).parents[2] / "shared" / "data" / "v4_reads" / "sequences.fasta"
 PARTS = (6100, 700, 1500)
 RUNS = (
-    "linear:130", "mlp:130", "mlp:400", "cnn:40", "gru:15", "transformer:25",
+    "linear:130", "mlp:110", "mlp:130", "mlp:400", "cnn:40", "cnn:90", "gru:15", "transformer:25",
     "local_transformer:25",
 )  # fmt: skip
 ALL_SEEDS = range(10)
