@@ -65,6 +65,8 @@ def place_newcomers(
     means: FloatArray,
     noise: FloatArray,
     evolution: Evolution,
+    *,
+    spread: float = 1.0,
 ) -> Newcomers:
     """Compare every picture with a newcomer at the middle of every branch.
 
@@ -76,6 +78,8 @@ def place_newcomers(
         Their log densities under the known species.
     tree, tips, means, noise, evolution
         As for `kinlens.models.evolving_means.infer_states`.
+    spread : float
+        Variance of pictures around their species' mean.
     """
     halved, middle, new_tips = _with_middles(tree, tips)
     states = infer_states(halved, new_tips, means, noise, evolution)
@@ -90,7 +94,7 @@ def place_newcomers(
     drift = np.where(pulled, 1.0 - decay**2, twig)
     mean = evolution.origin + decay * (states.mean[middle] - evolution.origin)
     own = evolution.scale * (evolution.signal * drift + (1.0 - evolution.signal))
-    variance = 1.0 + decay**2 * states.variance[middle] + own
+    variance = spread + decay**2 * states.variance[middle] + own
     with np.errstate(divide="ignore"):
         weight = np.log(tree.length[1:]) - np.log(tree.length[1:].sum())
     scores = log_densities(points, mean, variance) + weight

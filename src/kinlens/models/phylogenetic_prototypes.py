@@ -43,12 +43,12 @@ class PhylogeneticPrototypes(ClassifierMixin, TransformerMixin, BaseEstimator):
     specimens:
 
     .. math:: m \sim N(g, \sigma^2 (\lambda C + (1 - \lambda) D)), \qquad
-              \bar x_s \sim N(m_s, \nu / n_s), \qquad x \sim N(m_s, 1)
+              \bar x_s \sim N(m_s, \nu / n_s), \qquad x \sim N(m_s, \tau)
 
     Scale :math:`\sigma^2`, signal :math:`\lambda`, and the pull of an Ornstein-Uhlenbeck process
     are found for each axis by restricted maximum likelihood; the posterior of all :math:`m_s` is
     then exact, by messages on the tree, at a cost linear in species. A picture is named by its
-    predictive density, :math:`N(E[m_s], 1 + Var[m_s])` on each axis, so that a species of which
+    predictive density, :math:`N(E[m_s], \tau + Var[m_s])` on each axis, so that a species of which
     little is known is spread wide. Species are equally likely beforehand.
 
     Parameters
@@ -68,6 +68,11 @@ class PhylogeneticPrototypes(ClassifierMixin, TransformerMixin, BaseEstimator):
     noise : float
         :math:`\nu`, above 0. 1 takes the pictures of one specimen for as good as one picture, and
         the whitening for exact.
+    spread : float
+        :math:`\tau`, above 0: the variance of new pictures around their species' mean. 1 takes
+        the whitening for exact; where it was learned from few pictures they spread wider, and
+        species without pictures, which are wide already, are answered too often until this is
+        said. Choose both on specimens held out.
 
     Attributes
     ----------
@@ -111,6 +116,7 @@ class PhylogeneticPrototypes(ClassifierMixin, TransformerMixin, BaseEstimator):
         process: str = "ou",
         shrinkage: str | float = "ledoit_wolf",
         noise: float = 1.0,
+        spread: float = 1.0,
     ) -> None:
         self.kinship = kinship
         self.taxonomy = taxonomy
@@ -118,6 +124,7 @@ class PhylogeneticPrototypes(ClassifierMixin, TransformerMixin, BaseEstimator):
         self.process = process
         self.shrinkage = shrinkage
         self.noise = noise
+        self.spread = spread
 
     def fit(
         self, X: AnyArray, y: AnyArray, groups: Iterable[Any] | None = None
@@ -140,8 +147,10 @@ class PhylogeneticPrototypes(ClassifierMixin, TransformerMixin, BaseEstimator):
             are candidates.
         """
         check_options(shrinkage=self.shrinkage, pull=0.0)
-        if not (np.isfinite(self.noise) and self.noise > 0):
-            raise UsageError(f"noise must be above 0, not {self.noise!r}.")
+        for name in ("noise", "spread"):
+            value = getattr(self, name)
+            if not (np.isfinite(value) and value > 0):
+                raise UsageError(f"{name} must be above 0, not {value!r}.")
         X, y = validate_data(self, X, y, dtype=np.float64, ensure_min_samples=2)
         labels = class_codes(y)
         self.classes_, self._seen = _with_candidates(labels.classes, self.candidates)
@@ -188,6 +197,7 @@ class PhylogeneticPrototypes(ClassifierMixin, TransformerMixin, BaseEstimator):
         *,
         taxonomy: Taxonomy | None = None,
         noise: float | None = None,
+        spread: float | None = None,
     ) -> PhylogeneticPrototypes:
         """Return the same fit under another tree: same axes, same means as seen, nothing shared.
 
@@ -197,14 +207,28 @@ class PhylogeneticPrototypes(ClassifierMixin, TransformerMixin, BaseEstimator):
         ----------
         kinship, taxonomy
             As for the class; they replace what this one has.
-        noise : float, optional
+        noise, spread : float, optional
             As for the class; this one's when left out.
         """
         check_is_fitted(self)
         other = copy.copy(self)
         other.kinship, other.taxonomy = kinship, taxonomy
         other.noise = self.noise if noise is None else noise
+        other.spread = self.spread if spread is None else spread
         other._fit_prototypes()
+        return other
+
+    def with_spread(self, spread: float) -> PhylogeneticPrototypes:
+        """Return the same fit with another `spread`, at no cost: prototypes stay where they are.
+
+        Parameters
+        ----------
+        spread : float
+            As for the class.
+        """
+        check_is_fitted(self)
+        other = copy.copy(self)
+        other.spread = spread
         return other
 
     def transform(self, X: AnyArray) -> FloatArray:
@@ -215,7 +239,7 @@ class PhylogeneticPrototypes(ClassifierMixin, TransformerMixin, BaseEstimator):
 
     def class_scores(self, X: AnyArray) -> FloatArray:
         """Return the log density of each picture under each species, shape (n, n_classes)."""
-        return log_densities(self.transform(X), self.means_, 1.0 + self.variances_)
+        return log_densities(self.transform(X), self.means_, self.spread + self.variances_)
 
     def decision_function(self, X: AnyArray) -> FloatArray:
         """Return `class_scores`; for two classes their difference, shape (n,)."""
@@ -252,10 +276,11 @@ class PhylogeneticPrototypes(ClassifierMixin, TransformerMixin, BaseEstimator):
         points = self.transform(X)
         if not points.shape[1]:
             raise UsageError("with one species there are no axes on which a newcomer could differ.")
-        known = log_densities(points, self.means_, 1.0 + self.variances_)
+        known = log_densities(points, self.means_, self.spread + self.variances_)
         return place_newcomers(
-            points, known, self.tree_, self._tips, self._observed, self._noise, self.evolution_
-        )
+            points, known, self.tree_, self._tips, self._observed, self._noise, self.evolution_,
+            spread=self.spread,
+        )  # fmt: skip
 
     @property
     def discriminant_(self) -> Discriminant:

@@ -26,6 +26,7 @@ __all__ = [
     "tanglegram",
     "tip_heights",
     "tree_with_pictures",
+    "tree_with_values",
     "untangled",
 ]
 
@@ -152,6 +153,51 @@ def tree_with_pictures(
             )
         axis.set(xlim=(-0.01 * height, 1.6 * height), ylim=(n - 0.4, -0.6), yticks=[])
         _depth_axis(axis, tree, unit)
+        return finish(figure, name=name, title=title, caption=caption)
+
+
+def tree_with_values(
+    tree: Tree,
+    values: Mapping[str, float],
+    *,
+    name: str,
+    title: str,
+    caption: str,
+    value_label: str,
+) -> FigureRecord:
+    """Draw a tree with a bar at each tip, to the right of zero or to the left.
+
+    Parameters
+    ----------
+    tree : Tree
+        Any number of tips; names are written for up to 60.
+    values : mapping of str to float
+        By tip name; tips without one have no bar.
+    value_label : str
+        What the bars measure.
+    """
+    n = tree.n_tips
+    is_named = n <= 60
+    with themed_figure(7.2, float(np.clip(0.9 + 0.17 * n, 2.5, 9.0))) as figure:
+        left, right = figure.subplots(1, 2, sharey=True, width_ratios=(1.6, 1.0))
+        y = _draw_tree(left, tree, width=0.9 if is_named else 0.5)
+        left.set(xlim=(-0.01 * tree.height, 1.01 * (tree.height or 1.0)), yticks=[])
+        left.set_ylim(n - 0.4, -0.6)
+        _depth_axis(left, tree, "")
+        place = dict(zip(tree.tip_names, y[tree.tips].tolist(), strict=True))
+        shown = [(place[tip], value) for tip, value in values.items() if tip in place]
+        at = np.array([row for row, _value in shown])
+        bars = np.array([value for _row, value in shown])
+        colours = np.where(bars >= 0, PALETTE[0], PALETTE[5])
+        right.barh(at, bars, height=0.8, color=colours, linewidth=0)
+        right.axvline(0, color=INK, linewidth=0.8)
+        right.set_xlabel(value_label)
+        right.grid(axis="x")
+        right.spines["left"].set_visible(False)
+        right.tick_params(axis="y", length=0, labelleft=is_named)
+        if is_named:
+            names = [tip.replace("_", " ") for tip in tree.tip_names]
+            right.set_yticks([place[tip] for tip in tree.tip_names], names, fontsize=6.5)
         return finish(figure, name=name, title=title, caption=caption)
 
 

@@ -27,6 +27,7 @@ STUDIES = {
     "seqdist": "Learn vectors whose distance stands for edit distance; search and cluster by them.",
     "genes": "Tell which genes can be predicted from looks, with a null that kin cannot fool.",
     "location": "Tell which places of a cell a protein is at, from pictures in several channels.",
+    "rare": "Name species with few pictures or none by their kin, and tell what of it is genetic.",
 }
 """Name of each study and the question that it answers."""
 

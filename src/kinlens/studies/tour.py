@@ -235,6 +235,15 @@ def _truth_of_genes(truth: Path, result: StudyResult) -> str:
     )
 
 
+def _truth_of_rare(truth: Path, result: StudyResult) -> str:
+    config = json.loads((truth / "world.json").read_text(encoding="utf-8"))["config"]
+    return (
+        "True: looks evolved on the tree with a signal (Pagel's lambda) of "
+        f"{config['signal']:.2f}, so relatives say something of a species without pictures, but "
+        f"there are only {config['species']} species to learn it from. Found: {_found(result)}"
+    )
+
+
 def _truth_of_location(truth: Path, result: StudyResult) -> str:
     cells = pd.read_csv(truth / "cells.csv", keep_default_na=False)
     shows = cells["shows"].str.split(";")
@@ -288,6 +297,7 @@ STOPS: Mapping[str, Stop] = {
             "repeats": 1,
         },
     ),
+    "rare": Stop(_truth_of_rare, {"networks": False, "repeats": 3, "replicates": 300}),
     "location": Stop(
         _truth_of_location,
         {

@@ -1,0 +1,133 @@
+"""Weighing species that were learned from against species that were only told of.
+
+A species without pictures is wide, and a picture that is odd for its own species is less odd for a
+wide one: left alone, the wide species take all odd pictures, with great certainty. The gate learns
+from held-out pictures how far that evidence can be trusted.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.optimize import minimize
+from scipy.special import log_expit, log_softmax, logsumexp
+
+from kinlens.models.calibration import fit_scaling
+from kinlens.typing import BoolArray, FloatArray, IntArray
+
+__all__ = ["SeenGate", "evidence", "fit_seen_gate"]
+
+# Draws the gate's slope towards the evidence as it is, with the weight of one picture.
+_PENALTY = 1e-2
+
+
+@dataclass(frozen=True)
+class SeenGate:
+    """How scores become calibrated log probabilities when some species have no pictures.
+
+    The probability that a species with pictures is shown is a logistic function of the difference
+    between the best of both sides; within each side scores are scaled by one slope.
+
+    Parameters
+    ----------
+    seen_slope, unseen_slope : float
+        Inverse temperatures within the two sides.
+    slope, offset : float
+        Of the logistic function.
+    """
+
+    seen_slope: float = 1.0
+    unseen_slope: float = 1.0
+    slope: float = 1.0
+    offset: float = 0.0
+
+    def __call__(self, scores: FloatArray, is_seen: BoolArray) -> FloatArray:
+        """Return log probabilities, shape (n, n_classes).
+
+        Parameters
+        ----------
+        scores : array of float, shape (n, n_classes)
+            Log densities.
+        is_seen : array of bool, shape (n_classes,)
+            Which species were learned from.
+
+        Examples
+        --------
+        >>> gate = SeenGate(slope=0.0)
+        >>> scores = np.array([[0.0, 0.0, 500.0]])
+        >>> np.exp(gate(scores, np.array([True, True, False]))).tolist()
+        [[0.25, 0.25, 0.5]]
+        """
+        out = np.empty(scores.shape)
+        if is_seen.all() or not is_seen.any():
+            slope = self.seen_slope if is_seen.all() else self.unseen_slope
+            return np.asarray(log_softmax(slope * scores, axis=1))
+        odds = self.slope * evidence(scores, is_seen) + self.offset
+        out[:, is_seen] = log_softmax(self.seen_slope * scores[:, is_seen], axis=1)
+        out[:, ~is_seen] = log_softmax(self.unseen_slope * scores[:, ~is_seen], axis=1)
+        out[:, is_seen] += log_expit(odds)[:, None]
+        out[:, ~is_seen] += log_expit(-odds)[:, None]
+        return out
+
+
+def evidence(scores: FloatArray, is_seen: BoolArray) -> FloatArray:
+    """Return how much better the best seen species fits than the best unseen one, tempered.
+
+    Differences of log densities over many axes are huge and carry little more for being so; their
+    signed logarithm is used.
+
+    Parameters
+    ----------
+    scores, is_seen
+        As for `SeenGate`.
+    """
+    gap = logsumexp(scores[:, is_seen], axis=1) - logsumexp(scores[:, ~is_seen], axis=1)
+    return np.asarray(np.sign(gap) * np.log1p(np.abs(gap)))
+
+
+def fit_seen_gate(
+    scores: FloatArray, truth: IntArray, is_seen: BoolArray, weights: FloatArray
+) -> SeenGate:
+    """Fit the gate on held-out pictures of species of both sides.
+
+    Parameters
+    ----------
+    scores : array of float, shape (n, n_classes)
+        Log densities by a model that did not learn from these pictures.
+    truth : array of int, shape (n,)
+        Column of each true species.
+    is_seen : array of bool, shape (n_classes,)
+        Which species that model learned from.
+    weights : array of float, shape (n,)
+        How much each picture counts in the weighing of the two sides.
+
+    Returns
+    -------
+    SeenGate
+        A side without held-out pictures keeps slope 1, and with one side alone the gate is open
+        as far as the scores say.
+    """
+    own_side = is_seen[truth]
+    slopes = []
+    for side in (True, False):
+        rows, columns = own_side == side, is_seen == side
+        place = np.cumsum(columns) - 1
+        slopes.append(
+            float(fit_scaling(scores[rows][:, columns], place[truth[rows]]).slope[0])
+            if rows.any() and columns.sum() > 1
+            else 1.0
+        )
+    if own_side.all() or not own_side.any():
+        return SeenGate(slopes[0], slopes[1])
+    gap = evidence(scores, is_seen)
+    sign = np.where(own_side, 1.0, -1.0)
+    share = weights / weights.sum()
+
+    def loss(parameters: FloatArray) -> float:
+        slope, offset = parameters
+        fits = -(share * log_expit(sign * (slope * gap + offset))).sum()
+        return float(fits + _PENALTY * (slope - 1.0) ** 2)
+
+    slope, offset = minimize(loss, np.array([1.0, 0.0]), method="L-BFGS-B").x
+    return SeenGate(slopes[0], slopes[1], float(max(slope, 0.0)), float(offset))

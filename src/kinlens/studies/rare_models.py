@@ -1,0 +1,334 @@
+"""The models that the study `rare` compares, each with its controls, fitted on one split.
+
+Prototypes come under four trees: the true one, the same with its tips permuted, the taxonomy's,
+and none. The published network comes in four stages, with anchors that are true, permuted, turned
+at random (same Gram matrix), or the taxonomy's. What is learned is chosen on validation alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from scipy.optimize import minimize_scalar
+
+from kinlens.models.conformal import ConformalSets
+from kinlens.models.gaussian_density import log_densities
+from kinlens.models.phylogenetic_prototypes import PhylogeneticPrototypes
+from kinlens.models.seen_gate import SeenGate, fit_seen_gate
+from kinlens.records.taxonomy import Taxonomy
+from kinlens.records.tree import Tree
+from kinlens.rng import RandomStreams
+from kinlens.studies.rare_task import RareSplit, RareTask
+from kinlens.typing import BoolArray, FloatArray, IntArray, ObjectArray
+
+__all__ = ["NETWORKS", "PROTOTYPES", "Fitted", "Naming", "fit_models"]
+
+PROTOTYPES = (
+    "prototypes",
+    "prototypes_permuted",
+    "prototypes_taxonomy",
+    "prototypes_no_tree",
+)
+NETWORKS = (
+    "baseline",
+    "long_tail",
+    "logit_adjusted",
+    "aligned",
+    "aligned_long_tail",
+    "aligned_permuted",
+    "aligned_same_gram",
+    "aligned_taxonomy",
+)
+
+# How much withheld species count in what is chosen. By their number they would count so little
+# that the best choice is never to name them.
+_UNSEEN_WEIGHT = 0.3
+# Judged specimens of learned species above which choices go by accuracy.
+_ENOUGH = 30
+
+
+@dataclass(frozen=True, eq=False)
+class Naming:
+    """What one model says of the test pictures.
+
+    Parameters
+    ----------
+    model : str
+        Its name in ``metrics.csv``.
+    classes : array of shape (m,)
+        Species that it can answer.
+    scores : array of shape (n_test, m)
+        Log densities, or anything that grows with belief.
+    """
+
+    model: str
+    classes: ObjectArray
+    scores: FloatArray
+
+
+@dataclass(frozen=True, eq=False)
+class Fitted:
+    """Everything fitted on one split.
+
+    Parameters
+    ----------
+    namings : dict of str to Naming
+        Answers by model.
+    prototypes : PhylogeneticPrototypes
+        Under the true tree, on training and validation part.
+    noise, spread : float
+        As validation chose them for the true tree.
+    probabilities : array of shape (n_test, m)
+        Of the prototypes, calibrated on validation.
+    candidates : array of bool, shape (n_test, m)
+        Conformal sets.
+    newcomer_odds : array of shape (n_test,)
+        Log odds that a picture shows none of the species with pictures.
+    branch : list of tuple of str
+        Species below the branch where each test picture would attach.
+    """
+
+    namings: dict[str, Naming]
+    prototypes: PhylogeneticPrototypes
+    noise: float
+    spread: float
+    probabilities: FloatArray
+    candidates: BoolArray
+    newcomer_odds: FloatArray
+    branch: list[tuple[str, ...]]
+
+
+def fit_models(
+    task: RareTask,
+    split: RareSplit,
+    streams: RandomStreams,
+    *,
+    noises: tuple[float, ...],
+    error_rate: float,
+    networks: bool,
+    advance: Callable[[], None],
+) -> Fitted:
+    """Fit all models on one split and let them name the test pictures.
+
+    Parameters
+    ----------
+    task : RareTask
+        Pictures and kinship.
+    split : RareSplit
+        Who trains.
+    streams : RandomStreams
+        Permutations and networks.
+    noises : tuple of float
+        Values of the prototypes' noise among which validation chooses, for each tree on its own.
+    error_rate : float
+        Of the conformal sets.
+    networks : bool
+        Whether the published system is trained too.
+    advance : callable
+        Told after each model.
+    """
+    vectors, species = task.vectors, task.species
+    trees = _trees(task, streams)
+    hearing = _hearing(task, split, streams)
+    inner = PhylogeneticPrototypes(candidates=task.names).fit(
+        vectors[hearing.learned], species[hearing.learned], task.specimens[hearing.learned]
+    )
+    outer = PhylogeneticPrototypes(candidates=task.names).fit(
+        vectors[split.development],
+        species[split.development],
+        task.specimens[split.development],
+    )
+    test = outer.transform(vectors[split.test])
+    namings = {"class_means": _class_means(outer, test)}
+    chosen: dict[str, tuple[PhylogeneticPrototypes, SeenGate]] = {}
+    for name in PROTOTYPES:
+        tree, taxonomy = trees[name]
+        judged, gate = _chosen(inner, tree, taxonomy, task, hearing, noises)
+        model = outer.with_kinship(
+            tree, taxonomy=taxonomy, noise=judged.noise, spread=judged.spread
+        )
+        scores = log_densities(test, model.means_, model.spread + model.variances_)
+        namings[name] = Naming(name, model.classes_, gate(scores, model.n_specimens_ > 0))
+        chosen[name] = judged, gate
+        if name == "prototypes":
+            fitted = model
+        advance()
+    judged, gate = chosen["prototypes"]
+    sets = _candidate_sets(judged, gate, task, split, error_rate)
+    probabilities = np.exp(namings["prototypes"].scores)
+    odds, branch = _newcomers(outer, task, split, judged)
+    if networks:
+        # A network takes seconds to import, and a quick look needs none.
+        from kinlens.studies.rare_networks import name_by_networks
+
+        namings |= name_by_networks(task, split, outer, trees, streams, advance=advance)
+    return Fitted(
+        namings,
+        fitted,
+        judged.noise,
+        judged.spread,
+        probabilities,
+        sets.predict(probabilities),
+        odds,
+        branch,
+    )
+
+
+Trees = dict[str, tuple[Tree | None, Taxonomy | None]]
+
+
+def _trees(task: RareTask, streams: RandomStreams) -> Trees:
+    order = streams.generator("permutation").permutation(np.array(task.names, dtype=object))
+    other = dict(zip(task.names, order.tolist(), strict=True))
+    permuted = task.tree.with_names([other.get(name, name) for name in task.tree.names])
+    return {
+        "prototypes": (task.tree, None),
+        "prototypes_permuted": (permuted, None),
+        "prototypes_taxonomy": (task.taxonomic, None),
+        "prototypes_no_tree": (None, None),
+    }
+
+
+def _class_means(outer: PhylogeneticPrototypes, test: FloatArray) -> Naming:
+    """Name by the nearest plain mean in whitened features: the classical way."""
+    means = outer.discriminant_.means
+    seen = outer.classes_[outer.n_specimens_ > 0]
+    return Naming("class_means", seen, log_densities(test, means, np.ones_like(means)))
+
+
+@dataclass(frozen=True, eq=False)
+class _Hearing:
+    """What choices are made on: rows learned from, and rows judged, some of withheld species."""
+
+    learned: IntArray
+    judged: IntArray
+    withheld: frozenset[str]
+    share: float
+
+
+def _hearing(task: RareTask, split: RareSplit, streams: RandomStreams) -> _Hearing:
+    """Withhold some species once more, as the split did, so that choices know of such species."""
+    known = np.array(sorted(set(task.species[split.train])), dtype=object)
+    n = min(len(split.unseen), max(len(known) // 5, 0), max(len(known) - 2, 0))
+    withheld = streams.generator("hearing").choice(known, n, replace=False)
+    is_withheld = np.isin(task.species[split.train].astype(str), withheld.astype(str))
+    return _Hearing(
+        split.train[~is_withheld],
+        np.sort(np.concatenate([split.validation, split.train[is_withheld]])),
+        frozenset(map(str, withheld)),
+        _UNSEEN_WEIGHT,
+    )
+
+
+def _chosen(
+    inner: PhylogeneticPrototypes,
+    tree: Tree | None,
+    taxonomy: Taxonomy | None,
+    task: RareTask,
+    hearing: _Hearing,
+    noises: tuple[float, ...],
+) -> tuple[PhylogeneticPrototypes, SeenGate]:
+    """Return the model and the gate that name the most of a judged species' pictures."""
+    rows = hearing.judged
+    if not len(rows):
+        return inner.with_kinship(tree, taxonomy=taxonomy, noise=noises[0]), SeenGate()
+    truth = task.species[rows]
+    points = inner.transform(task.vectors[rows])
+    is_seen = inner.n_specimens_ > 0
+    column = np.searchsorted(inner.classes_.astype(str), truth.astype(str))
+    weights = _weights(truth, is_seen[column], hearing.share)
+    best: tuple[float, PhylogeneticPrototypes, SeenGate] | None = None
+    for noise in noises:
+        model = inner.with_kinship(tree, taxonomy=taxonomy, noise=noise)
+        likeliest = _likeliest_spread(points, truth, model, hearing)
+        tried: tuple[float, ...] = (likeliest,)
+        if _n_seen(task, hearing) >= _ENOUGH:
+            # With enough specimens what counts is tried too: being right.
+            tried = (1.0, float(np.sqrt(max(likeliest, 1.0))), likeliest)
+        for spread in tried:
+            model = model.with_spread(spread)
+            scores = log_densities(points, model.means_, spread + model.variances_)
+            gate = fit_seen_gate(scores, column, is_seen, weights)
+            found = gate(scores, is_seen)
+            # Of equals the one that gives more probability to what is true wins.
+            sure = np.maximum(found[np.arange(len(truth)), column], -50.0)
+            worth = float((weights * ((found.argmax(axis=1) == column) + 1e-3 * sure)).sum())
+            if best is None or worth > best[0]:
+                best = worth, model, gate
+    assert best is not None
+    return best[1], best[2]
+
+
+def _weights(truth: ObjectArray, is_seen: BoolArray, share: float) -> FloatArray:
+    """Let each judged species of one side count alike, and the withheld side by `share`."""
+    counts = pd.Series(truth).map(pd.Series(truth).value_counts()).to_numpy(dtype=np.float64)
+    weights = 1.0 / counts
+    for side, part in ((True, 1.0 - share), (False, share)):
+        rows = is_seen == side
+        if rows.any():
+            weights[rows] *= part / weights[rows].sum()
+    return np.asarray(weights / weights.sum())
+
+
+def _n_seen(task: RareTask, hearing: _Hearing) -> int:
+    """Count the judged specimens of species that were learned from."""
+    seen = ~np.isin(task.species[hearing.judged].astype(str), sorted(hearing.withheld))
+    return len(np.unique(task.specimens[hearing.judged][seen]))
+
+
+def _likeliest_spread(
+    points: FloatArray, truth: ObjectArray, model: PhylogeneticPrototypes, hearing: _Hearing
+) -> float:
+    """Return the spread under which judged pictures of learned species are likeliest.
+
+    A density needs few pictures: each speaks on every axis.
+    """
+    seen = ~np.isin(truth.astype(str), sorted(hearing.withheld))
+    if not seen.any():
+        return 1.0
+    own = np.searchsorted(model.classes_.astype(str), truth[seen].astype(str))
+    squares = (points[seen] - model.means_[own]) ** 2
+    variances = model.variances_[own]
+
+    def cost(log_spread: float) -> float:
+        total = np.exp(log_spread) + variances
+        return float((squares / total + np.log(total)).mean())
+
+    return float(np.exp(minimize_scalar(cost, bounds=(-2.0, 10.0), method="bounded").x))
+
+
+def _candidate_sets(
+    judged: PhylogeneticPrototypes,
+    gate: SeenGate,
+    task: RareTask,
+    split: RareSplit,
+    error_rate: float,
+) -> ConformalSets:
+    """Set the threshold on validation pictures, by a model that did not learn from them."""
+    rows = split.validation
+    truth = np.searchsorted(judged.classes_.astype(str), task.species[rows].astype(str))
+    scores = np.zeros((0, len(judged.classes_)))
+    if len(rows):
+        scores = gate(judged.class_scores(task.vectors[rows]), judged.n_specimens_ > 0)
+    return ConformalSets(error_rate).fit(np.exp(scores), truth, task.specimens[rows])
+
+
+def _newcomers(
+    outer: PhylogeneticPrototypes,
+    task: RareTask,
+    split: RareSplit,
+    judged: PhylogeneticPrototypes,
+) -> tuple[FloatArray, list[tuple[str, ...]]]:
+    """Let a model that was never told of the withheld species say which pictures are strange."""
+    known = [str(name) for name in outer.classes_[outer.n_specimens_ > 0]]
+    rows = split.development
+    model = PhylogeneticPrototypes(
+        kinship=task.tree.prune(known, keep_root=True), noise=judged.noise, spread=judged.spread
+    )
+    placed = model.fit(task.vectors[rows], task.species[rows], task.specimens[rows]).place(
+        task.vectors[split.test]
+    )
+    return placed.log_odds, [placed.tree.tips_below(node) for node in placed.node.tolist()]

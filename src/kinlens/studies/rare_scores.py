@@ -1,0 +1,305 @@
+"""The numbers of the study `rare`: per-class accuracy by shots, and what is left after controls.
+
+A cell is one species in one repeat. Intervals resample species, with all their repeats; gains are
+paired: the same cells, two models.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from kinlens.evaluate.metrics import Answers, Scores
+from kinlens.evaluate.resample import cluster_bootstrap
+from kinlens.evaluate.tables import SHOT_BINS, shot_bin
+from kinlens.records.result import metric_row
+from kinlens.rng import RandomStreams
+from kinlens.studies.rare_models import PROTOTYPES, Fitted, Naming
+from kinlens.studies.rare_task import RareSplit, RareTask
+from kinlens.typing import FloatArray, ObjectArray
+
+__all__ = ["CELL_METRICS", "Repeat", "cells_of", "metric_rows", "quality_rows"]
+
+CELL_METRICS = ("per_class_accuracy", "top_5_accuracy", "genus_accuracy")
+_TOP = 5
+
+
+@dataclass(frozen=True, eq=False)
+class Repeat:
+    """One split with what was fitted on it.
+
+    Parameters
+    ----------
+    number : int
+        From 0.
+    split : RareSplit
+        Who trained.
+    fitted : Fitted
+        What the models said.
+    """
+
+    number: int
+    split: RareSplit
+    fitted: Fitted
+
+
+class _Means:
+    """Weighted means of columns, as a statistic of the cells."""
+
+    def __init__(self, names: Sequence[str], values: FloatArray) -> None:
+        self.names = tuple(names)
+        self._values = values
+
+    def __call__(self, weights: FloatArray) -> FloatArray:
+        total = weights.sum(axis=1, keepdims=True)
+        means = weights @ self._values / np.where(total > 0, total, 1.0)
+        return np.where(total > 0, means, np.nan)
+
+
+def cells_of(task: RareTask, repeats: Sequence[Repeat]) -> pd.DataFrame:
+    """Score every species in every repeat by every model.
+
+    Parameters
+    ----------
+    task : RareTask
+        Names and genera.
+    repeats : sequence of Repeat
+        What was fitted.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``repeat, model, species, shots, bin, n_test``, the `CELL_METRICS`, and ``taken_for``: the
+        commonest wrong answer.
+    """
+    genus_of = task.genus_of()
+    rows: list[dict[str, object]] = []
+    for repeat in repeats:
+        shots = task.specimens_of(repeat.split.development)
+        truth = task.species[repeat.split.test]
+        for name, naming in repeat.fitted.namings.items():
+            table = _picture_table(naming, truth, genus_of)
+            for species, part in table.groupby("truth", sort=True):
+                wrong = part.loc[part["answer"] != species, "answer"]
+                rows.append(
+                    {
+                        "repeat": repeat.number,
+                        "model": name,
+                        "species": species,
+                        "shots": shots[str(species)],
+                        "bin": shot_bin(shots[str(species)]),
+                        "n_test": len(part),
+                        "per_class_accuracy": part["is_right"].mean(),
+                        "top_5_accuracy": part["is_near"].mean(),
+                        "genus_accuracy": part["is_genus"].mean(),
+                        "taken_for": wrong.value_counts().index[0] if len(wrong) else "",
+                    }
+                )
+    return pd.DataFrame(rows)
+
+
+def _picture_table(naming: Naming, truth: ObjectArray, genus_of: Mapping[str, str]) -> pd.DataFrame:
+    classes = naming.classes.astype(str)
+    answer = classes[naming.scores.argmax(axis=1)]
+    place = {name: column for column, name in enumerate(classes)}
+    column = np.array([place.get(name, -1) for name in truth])
+    own = np.where(column >= 0, naming.scores[np.arange(len(truth)), column], -np.inf)
+    ahead = (naming.scores > own[:, None]).sum(axis=1)
+    genus = [genus_of.get(name, "") for name in truth]
+    return pd.DataFrame(
+        {
+            "truth": list(truth),
+            "answer": answer,
+            "is_right": answer == np.asarray(truth, dtype=str),
+            "is_near": (ahead < _TOP) & (column >= 0),
+            "is_genus": [
+                bool(own_genus) and genus_of.get(name, "") == own_genus
+                for name, own_genus in zip(answer, genus, strict=True)
+            ],
+        }
+    )
+
+
+def metric_rows(
+    cells: pd.DataFrame, *, replicates: int, streams: RandomStreams
+) -> list[dict[str, object]]:
+    """Average cells by bin and model, and pair the true tree with each control.
+
+    Parameters
+    ----------
+    cells : pandas.DataFrame
+        From `cells_of`.
+    replicates : int
+        Bootstrap replicates of species.
+    streams : RandomStreams
+        Draw them.
+    """
+    rows: list[dict[str, object]] = []
+    bins = [name for name in SHOT_BINS if (cells["bin"] == name).any()]
+    for target in (*bins, "all"):
+        inside = cells if target == "all" else cells[cells["bin"] == target]
+        by_model = {
+            str(name): part.set_index(["repeat", "species"]).sort_index()
+            for name, part in inside.groupby("model")
+        }
+        permuted = by_model["prototypes_permuted"]["per_class_accuracy"].mean()
+        for name, part in by_model.items():
+            species = part.index.get_level_values("species")
+            found = cluster_bootstrap(
+                _Means(CELL_METRICS, part[list(CELL_METRICS)].to_numpy(dtype=np.float64)),
+                species,
+                rng=streams.generator("bootstrap", target, name),
+                n_replicates=replicates,
+            )
+            for metric in CELL_METRICS:
+                value, low, high = found[metric]
+                is_head = name == "prototypes" and metric == "per_class_accuracy"
+                rows.append(
+                    metric_row(
+                        "rare", target=target, model=name, metric=metric, value=value, low=low,
+                        high=high, split="specimen", selected=name == "prototypes",
+                        null_mean=float(permuted) if is_head else None, n=found.n_groups,
+                        seed=streams.seed,
+                    )
+                )  # fmt: skip
+        rows += _gain_rows(target, by_model, replicates, streams)
+    return rows
+
+
+def _gain_rows(
+    target: str,
+    by_model: Mapping[str, pd.DataFrame],
+    replicates: int,
+    streams: RandomStreams,
+) -> list[dict[str, object]]:
+    """Return paired differences of the true tree and each control, and of the aligned network."""
+    pairs = [("prototypes", control) for control in PROTOTYPES[1:]]
+    pairs += [
+        ("aligned_long_tail", control)
+        for control in ("aligned_permuted", "aligned_taxonomy", "long_tail")
+    ]
+    rows = []
+    for model, control in pairs:
+        if model not in by_model or control not in by_model:
+            continue
+        first, second = by_model[model], by_model[control]
+        gains = first["per_class_accuracy"] - second["per_class_accuracy"]
+        word = control.removeprefix("prototypes_").removeprefix("aligned_")
+        name = f"gain_over_{word}"
+        found = cluster_bootstrap(
+            _Means([name], gains.to_numpy(dtype=np.float64)[:, None]),
+            gains.index.get_level_values("species"),
+            rng=streams.generator("gain", target, model, control),
+            n_replicates=replicates,
+        )
+        value, low, high = found[name]
+        rows.append(
+            metric_row(
+                "rare", target=target, model=model, metric=name, value=value, low=low, high=high,
+                split="specimen", n=found.n_groups, seed=streams.seed,
+            )
+        )  # fmt: skip
+    return rows
+
+
+def quality_rows(
+    task: RareTask, repeats: Sequence[Repeat], *, error_rate: float, streams: RandomStreams
+) -> list[dict[str, object]]:
+    """Score probabilities, sets, newcomers and retrieval of the prototypes, averaged over repeats.
+
+    Parameters
+    ----------
+    task : RareTask
+        Names and genera.
+    repeats : sequence of Repeat
+        What was fitted.
+    error_rate : float
+        Promised by the sets.
+    streams : RandomStreams
+        For the seed on record.
+    """
+    found = [_qualities(task, repeat) for repeat in repeats]
+    rows = []
+    for target, metric, n in _QUALITIES:
+        values = [each[metric] for each in found if np.isfinite(each[metric])]
+        if values:
+            spread = (min(values), max(values)) if len(values) > 1 else (None, None)
+            rows.append(
+                metric_row(
+                    "rare", target=target, model="prototypes", metric=metric,
+                    value=float(np.mean(values)), low=spread[0], high=spread[1],
+                    split="specimen", n=len(values), seed=streams.seed,
+                    null_mean=1 - error_rate if metric == "coverage" else n,
+                )
+            )  # fmt: skip
+    return rows
+
+
+_QUALITIES: tuple[tuple[str, str, float | None], ...] = (
+    ("seen", "calibration_error", 0.0),
+    ("seen", "coverage", None),
+    ("seen", "candidates", None),
+    ("shots_0", "newcomer_auc", 0.5),
+    ("shots_0", "branch_holds_genus", None),
+    ("shots_0", "gene_to_picture_precision", None),
+    ("shots_0", "gene_to_picture_chance", None),
+)
+
+
+def _qualities(task: RareTask, repeat: Repeat) -> dict[str, float]:
+    split, fitted = repeat.split, repeat.fitted
+    truth = task.species[split.test]
+    genus_of = task.genus_of()
+    is_new = np.isin(truth, split.unseen)
+    classes = fitted.prototypes.classes_.astype(str)
+    answers = Answers.from_labels(
+        truth[~is_new],
+        classes[fitted.probabilities[~is_new].argmax(axis=1)],
+        fitted.probabilities[~is_new],
+        classes,
+    )
+    error = Scores(answers, ["calibration_error"])(np.ones((1, len(answers))))[0, 0]
+    own = np.searchsorted(classes, truth.astype(str))
+    inside = fitted.candidates[np.arange(len(truth)), own]
+    found = {
+        "calibration_error": float(error),
+        "coverage": float(inside[~is_new].mean()),
+        "candidates": float(fitted.candidates[~is_new].sum(axis=1).mean()),
+        "newcomer_auc": np.nan,
+        "branch_holds_genus": np.nan,
+        "gene_to_picture_precision": np.nan,
+        "gene_to_picture_chance": np.nan,
+    }
+    if not is_new.any():
+        return found
+    odds = fitted.newcomer_odds
+    found["newcomer_auc"] = _area(odds[is_new], odds[~is_new])
+    known = {genus_of[name] for name in set(task.species[split.development])} - {""}
+    asked = [i for i in np.flatnonzero(is_new) if genus_of[truth[i]] in known]
+    if asked:
+        found["branch_holds_genus"] = float(
+            np.mean([genus_of[truth[i]] in {genus_of[n] for n in fitted.branch[i]} for i in asked])
+        )
+    precision, chance = [], []
+    scores = fitted.namings["prototypes"].scores
+    # How much a picture speaks for a species, beside what it says for all others.
+    relative = scores - scores.max(axis=1, keepdims=True)
+    for name in split.unseen:
+        column = int(np.searchsorted(classes, name))
+        n = int((truth == name).sum())
+        if n:
+            best = np.argsort(-relative[:, column], kind="stable")[:n]
+            precision.append(float((truth[best] == name).mean()))
+            chance.append(n / len(truth))
+    found["gene_to_picture_precision"] = float(np.mean(precision))
+    found["gene_to_picture_chance"] = float(np.mean(chance))
+    return found
+
+
+def _area(above: FloatArray, below: FloatArray) -> float:
+    """Return how often one of `above` is larger than one of `below`, ties counting half."""
+    wins = (above[:, None] > below[None, :]).mean() + 0.5 * (above[:, None] == below).mean()
+    return float(wins)

@@ -1,0 +1,177 @@
+"""The study `rare` on planted species: relatives help where they do, and only there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from kinlens.embed.images import ImageVectors
+from kinlens.errors import InputError
+from kinlens.parallel import Resources
+from kinlens.records.collection import Collection
+from kinlens.records.result import StudyResult
+from kinlens.records.sequences import SequenceSet
+from kinlens.records.specimens import SpecimenTable
+from kinlens.records.taxonomy import Taxonomy
+from kinlens.records.tree import Tree
+from kinlens.rng import RandomStreams
+from kinlens.simulate.trees import taxonomy_of, yule_tree
+from kinlens.studies import rare_figures, rare_task
+from kinlens.studies.rare import RareConfig, run
+
+N_SPECIES = 60
+
+
+@pytest.fixture(scope="module")
+def clade() -> tuple[Collection, np.ndarray]:
+    """Species whose looks evolved on the tree, with four specimens of one picture each."""
+    rng = np.random.default_rng(5)
+    tree = yule_tree(N_SPECIES, rng)
+    state = np.zeros((tree.n_nodes, 16))
+    for node in range(1, tree.n_nodes):
+        step = np.sqrt(tree.length[node]) * rng.standard_normal(16)
+        state[node] = state[tree.parent[node]] + step
+    rows = np.repeat(np.arange(N_SPECIES), 4)
+    vectors = 4 * state[tree.tips][rows] + 1.5 * rng.standard_normal((len(rows), 16))
+    frame = pd.DataFrame(
+        {
+            "image": [f"images/{i}.jpg" for i in range(len(rows))],
+            "specimen": [f"S{i}" for i in range(len(rows))],
+            "species": np.array(tree.tip_names, dtype=object)[rows],
+        }
+    )
+    names = taxonomy_of(tree)
+    frame = frame.merge(names.reset_index() if "species" not in names else names, on="species")
+    collection = Collection(
+        name="planted",
+        folder=Path("nowhere"),
+        specimens=SpecimenTable(frame),
+        taxonomy=Taxonomy.from_images(frame),
+        tree=tree,
+    )
+    return collection, vectors
+
+
+@pytest.fixture
+def found(monkeypatch: pytest.MonkeyPatch, clade: tuple[Collection, np.ndarray]):
+    collection, vectors = clade
+
+    def embed(collection: Collection, *_args: object, **_options: object) -> ImageVectors:
+        assert collection.specimens is not None
+        ids = tuple(map(str, collection.specimens.image))
+        features = pd.DataFrame(index=[f"f{i}" for i in range(vectors.shape[1])])
+        return ImageVectors(
+            ids, np.arange(len(ids)), vectors.astype(np.float32), features, (),
+            {"fingerprint": "planted"},
+        )  # fmt: skip
+
+    monkeypatch.setattr(rare_task, "embed_collection", embed)
+    monkeypatch.setattr(
+        rare_figures, "_thumbnail", lambda _files: np.zeros((8, 8, 3), dtype=np.uint8)
+    )
+
+    # The map takes half a minute to compile and is tested where it is made.
+    monkeypatch.setattr(rare_figures, "plane_map", lambda vectors, *, seed: vectors[:, :2])
+
+    def study(given: Collection = collection, seed: int = 1, **settings: object) -> StudyResult:
+        config = RareConfig(
+            **{"networks": False, "repeats": 3, "replicates": 200, **settings}  # type: ignore[arg-type]
+        )
+        return run(given, config, RandomStreams(seed), Resources())
+
+    return study
+
+
+def value(result: StudyResult, target: str, model: str, metric: str) -> pd.Series:
+    rows = result.metrics.query("target == @target and model == @model and metric == @metric")
+    return rows.iloc[0]
+
+
+def test_species_without_pictures_are_named_by_their_tree_and_not_by_another(found) -> None:
+    result = found()
+    right = value(result, "shots_0", "prototypes", "per_class_accuracy")["value"]
+    gain = value(result, "shots_0", "prototypes", "gain_over_permuted")
+    near = value(result, "shots_0", "prototypes", "top_5_accuracy")["value"]
+    assert right > 4 / N_SPECIES
+    assert near > 3 * 5 / N_SPECIES
+    assert gain["value"] > 0.03
+    assert value(result, "shots_0", "class_means", "per_class_accuracy")["value"] == 0
+    assert value(result, "shots_0", "prototypes", "newcomer_auc")["value"] > 0.55
+    assert value(result, "seen", "prototypes", "calibration_error")["value"] < 0.3
+    one = value(result, "shots_1", "prototypes", "gain_over_permuted")
+    assert one["value"] > -0.05
+    table = result.tables["species"]
+    assert len(table) == N_SPECIES
+    assert {"species", "n_train", "n_test", "accuracy", "gain", "taken_for"} <= set(table)
+    assert {figure.name for figure in result.figures} >= {"shots", "gains", "tree_of_gains", "map"}
+
+
+def test_a_tree_that_has_nothing_to_do_with_the_looks_gains_nothing(found, clade) -> None:
+    collection, _ = clade
+    rng = np.random.default_rng(3)
+    names = np.array(collection.tree.tip_names, dtype=object)
+    other = dict(zip(names, rng.permutation(names), strict=True))
+    shuffled = collection.tree.with_names([other.get(n, n) for n in collection.tree.names])
+    result = found(_with(collection, tree=shuffled))
+    for target in ("shots_0", "shots_1", "all"):
+        gain = value(result, target, "prototypes", "gain_over_permuted")
+        assert gain["low"] <= 0.02
+        assert gain["value"] < 0.05
+
+
+def test_the_same_seed_gives_the_same_numbers(found) -> None:
+    first, second = found(repeats=1), found(repeats=1)
+    pd.testing.assert_frame_equal(first.metrics, second.metrics)
+    assert first.tables["species"].equals(second.tables["species"])
+
+
+def test_the_published_stages_and_their_controls_stand_beside(found) -> None:
+    result = found(repeats=1)
+    with_networks = found(repeats=1, networks=True)
+    assert {"baseline", "long_tail", "aligned", "aligned_long_tail", "aligned_permuted"} <= set(
+        with_networks.metrics["model"]
+    )
+    assert "baseline" not in set(result.metrics["model"])
+    own = value(with_networks, "all", "baseline", "per_class_accuracy")["value"]
+    assert own > 5 / N_SPECIES
+
+
+def test_sequences_alone_give_kinship_and_their_anchors_are_looked_over(found, clade) -> None:
+    collection, _ = clade
+    rng = np.random.default_rng(0)
+    tree = collection.tree
+    letters = {0: rng.integers(4, size=400)}
+    for node in range(1, tree.n_nodes):
+        own = letters[int(tree.parent[node])].copy()
+        changed = rng.random(400) < 0.3 * tree.length[node]
+        own[changed] = rng.integers(4, size=int(changed.sum()))
+        letters[node] = own
+    alphabet = np.frombuffer(b"ACGT", dtype=np.uint8)
+    sequences = SequenceSet(
+        tuple(f"q{i}" for i in range(N_SPECIES)),
+        tuple(alphabet[letters[int(tip)]].tobytes() for tip in tree.tips),
+        tuple(tree.tip_names),
+    )
+    result = found(_with(collection, tree=None, sequences=sequences), repeats=2)
+    assert value(result, "shots_0", "prototypes", "gain_over_permuted")["value"] > 0
+    table = result.tables["anchors"].set_index("anchors")
+    assert table.loc["SGT as published", "infeasible_share"] == 1.0
+    assert any("margin" in headline.sentence for headline in result.headlines)
+
+
+def test_what_cannot_be_studied_is_said(found, clade) -> None:
+    collection, _ = clade
+    with pytest.raises(InputError, match=r"tree\.nwk"):
+        found(_with(collection, tree=None))
+    strange = Tree.from_parents([-1, 0, 0], None, ["", "Homo_a", "Homo_b"])
+    with pytest.raises(InputError, match="none of the 60 species"):
+        found(_with(collection, tree=strange))
+
+
+def _with(collection: Collection, **parts: object) -> Collection:
+    from dataclasses import replace
+
+    return replace(collection, **parts)
