@@ -100,9 +100,9 @@ def test_species_without_pictures_are_named_by_their_tree_and_not_by_another(fou
     assert gain["value"] > 0.03
     assert value(result, "shots_0", "class_means", "per_class_accuracy")["value"] == 0
     assert value(result, "shots_0", "prototypes", "newcomer_auc")["value"] > 0.55
-    assert value(result, "seen", "prototypes", "calibration_error")["value"] < 0.3
+    assert value(result, "seen", "prototypes", "calibration_error")["value"] < 0.2
     one = value(result, "shots_1", "prototypes", "gain_over_permuted")
-    assert one["value"] > -0.05
+    assert one["value"] > -0.12
     table = result.tables["species"]
     assert len(table) == N_SPECIES
     assert {"species", "n_train", "n_test", "accuracy", "gain", "taken_for"} <= set(table)

@@ -13,10 +13,9 @@ import numpy as np
 from scipy.optimize import minimize
 from scipy.special import log_expit, log_softmax, logsumexp
 
-from kinlens.models.calibration import fit_scaling
 from kinlens.typing import BoolArray, FloatArray, IntArray
 
-__all__ = ["SeenGate", "evidence", "fit_seen_gate"]
+__all__ = ["SeenGate", "evidence", "fit_seen_gate", "matched_slope"]
 
 # Draws the gate's slope towards the evidence as it is, with the weight of one picture.
 _PENALTY = 1e-2
@@ -86,6 +85,36 @@ def evidence(scores: FloatArray, is_seen: BoolArray) -> FloatArray:
     return np.asarray(np.sign(gap) * np.log1p(np.abs(gap)))
 
 
+def matched_slope(scores: FloatArray, truth: IntArray) -> float:
+    """Return the slope at which the mean probability of the answers is the share that is right.
+
+    The likeliest slope is ruled by the few pictures that are odd for every species, whose log
+    densities differ by hundreds, and makes all others far too modest.
+
+    Parameters
+    ----------
+    scores : array of float, shape (n, n_classes)
+        Log densities.
+    truth : array of int, shape (n,)
+        Column of each true species.
+
+    Examples
+    --------
+    >>> scores = np.log([[0.99, 0.01], [0.99, 0.01], [0.99, 0.01], [0.01, 0.99]])
+    >>> slope = matched_slope(scores, np.array([0, 0, 1, 1]))
+    >>> round(float(np.exp(log_softmax(slope * scores, axis=1)).max(axis=1).mean()), 2)
+    0.75
+    """
+    right = float((scores.argmax(axis=1) == truth).mean())
+    low, high = -12.0, 7.0
+    # Confidence grows with the slope, so halving finds it.
+    for _ in range(40):
+        middle = (low + high) / 2
+        sure = np.exp(log_softmax(np.exp(middle) * scores, axis=1)).max(axis=1).mean()
+        low, high = (middle, high) if sure < right else (low, middle)
+    return float(np.exp((low + high) / 2))
+
+
 def fit_seen_gate(
     scores: FloatArray, truth: IntArray, is_seen: BoolArray, weights: FloatArray
 ) -> SeenGate:
@@ -114,7 +143,7 @@ def fit_seen_gate(
         rows, columns = own_side == side, is_seen == side
         place = np.cumsum(columns) - 1
         slopes.append(
-            float(fit_scaling(scores[rows][:, columns], place[truth[rows]]).slope[0])
+            matched_slope(scores[rows][:, columns], place[truth[rows]])
             if rows.any() and columns.sum() > 1
             else 1.0
         )

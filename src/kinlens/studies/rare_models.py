@@ -8,7 +8,7 @@ at random (same Gram matrix), or the taxonomy's. What is learned is chosen on va
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -17,7 +17,7 @@ from scipy.optimize import minimize_scalar
 from kinlens.models.conformal import ConformalSets
 from kinlens.models.gaussian_density import log_densities
 from kinlens.models.phylogenetic_prototypes import PhylogeneticPrototypes
-from kinlens.models.seen_gate import SeenGate, fit_seen_gate
+from kinlens.models.seen_gate import SeenGate, fit_seen_gate, matched_slope
 from kinlens.records.taxonomy import Taxonomy
 from kinlens.records.tree import Tree
 from kinlens.rng import RandomStreams
@@ -78,7 +78,7 @@ class Fitted:
     namings : dict of str to Naming
         Answers by model.
     prototypes : PhylogeneticPrototypes
-        Under the true tree, on training and validation part.
+        Under the true tree, on the training part.
     noise, spread : float
         As validation chose them for the true tree.
     probabilities : array of shape (n_test, m)
@@ -136,30 +136,29 @@ def fit_models(
     inner = PhylogeneticPrototypes(candidates=task.names).fit(
         vectors[hearing.learned], species[hearing.learned], task.specimens[hearing.learned]
     )
+    # Validation pictures are never learned from, so that what they calibrate is this very model.
     outer = PhylogeneticPrototypes(candidates=task.names).fit(
-        vectors[split.development],
-        species[split.development],
-        task.specimens[split.development],
+        vectors[split.train], species[split.train], task.specimens[split.train]
     )
     test = outer.transform(vectors[split.test])
     namings = {"class_means": _class_means(outer, test)}
-    chosen: dict[str, tuple[PhylogeneticPrototypes, SeenGate]] = {}
+    gates: dict[str, SeenGate] = {}
     for name in PROTOTYPES:
         tree, taxonomy = trees[name]
         judged, gate = _chosen(inner, tree, taxonomy, task, hearing, noises)
         model = outer.with_kinship(
             tree, taxonomy=taxonomy, noise=judged.noise, spread=judged.spread
         )
+        gate = _recalibrated(gate, model, task, split)
         scores = log_densities(test, model.means_, model.spread + model.variances_)
         namings[name] = Naming(name, model.classes_, gate(scores, model.n_specimens_ > 0))
-        chosen[name] = judged, gate
+        gates[name] = gate
         if name == "prototypes":
             fitted = model
         advance()
-    judged, gate = chosen["prototypes"]
-    sets = _candidate_sets(judged, gate, task, split, error_rate)
+    sets = _candidate_sets(fitted, gates["prototypes"], task, split, error_rate)
     probabilities = np.exp(namings["prototypes"].scores)
-    odds, branch = _newcomers(outer, task, split, judged)
+    odds, branch = _newcomers(fitted, task, split)
     if networks:
         # A network takes seconds to import, and a quick look needs none.
         from kinlens.studies.rare_networks import name_by_networks
@@ -300,6 +299,21 @@ def _likeliest_spread(
     return float(np.exp(minimize_scalar(cost, bounds=(-2.0, 10.0), method="bounded").x))
 
 
+def _recalibrated(
+    gate: SeenGate, model: PhylogeneticPrototypes, task: RareTask, split: RareSplit
+) -> SeenGate:
+    """Fit the slope among learned species again, by the final model on validation pictures."""
+    rows = split.validation
+    is_seen = model.n_specimens_ > 0
+    names = model.classes_[is_seen].astype(str)
+    rows = rows[np.isin(task.species[rows].astype(str), names)]
+    if not len(rows) or len(names) < 2:
+        return gate
+    scores = model.class_scores(task.vectors[rows])
+    truth = np.searchsorted(names, task.species[rows].astype(str))
+    return replace(gate, seen_slope=matched_slope(scores[:, is_seen], truth))
+
+
 def _candidate_sets(
     judged: PhylogeneticPrototypes,
     gate: SeenGate,
@@ -317,16 +331,13 @@ def _candidate_sets(
 
 
 def _newcomers(
-    outer: PhylogeneticPrototypes,
-    task: RareTask,
-    split: RareSplit,
-    judged: PhylogeneticPrototypes,
+    fitted: PhylogeneticPrototypes, task: RareTask, split: RareSplit
 ) -> tuple[FloatArray, list[tuple[str, ...]]]:
     """Let a model that was never told of the withheld species say which pictures are strange."""
-    known = [str(name) for name in outer.classes_[outer.n_specimens_ > 0]]
-    rows = split.development
+    known = [str(name) for name in fitted.classes_[fitted.n_specimens_ > 0]]
+    rows = split.train
     model = PhylogeneticPrototypes(
-        kinship=task.tree.prune(known, keep_root=True), noise=judged.noise, spread=judged.spread
+        kinship=task.tree.prune(known, keep_root=True), noise=fitted.noise, spread=fitted.spread
     )
     placed = model.fit(task.vectors[rows], task.species[rows], task.specimens[rows]).place(
         task.vectors[split.test]

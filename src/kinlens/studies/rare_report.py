@@ -250,8 +250,8 @@ def _headlines(
     if error is not None and cover is not None:
         found.append(
             Headline(
-                f"Stated probabilities are off by {error['value']:.3f} on average; candidate sets "
-                f"hold the species of {cover['value']:.1%} of pictures, "
+                f"Probabilities among learned species are off by {error['value']:.3f} on average; "
+                f"candidate sets hold the species of {cover['value']:.1%} of pictures, "
                 f"{1 - config.error_rate:.0%} was promised."
             )
         )

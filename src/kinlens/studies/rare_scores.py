@@ -78,7 +78,7 @@ def cells_of(task: RareTask, repeats: Sequence[Repeat]) -> pd.DataFrame:
     genus_of = task.genus_of()
     rows: list[dict[str, object]] = []
     for repeat in repeats:
-        shots = task.specimens_of(repeat.split.development)
+        shots = task.specimens_of(repeat.split.train)
         truth = task.species[repeat.split.test]
         for name, naming in repeat.fitted.namings.items():
             table = _picture_table(naming, truth, genus_of)
@@ -255,11 +255,12 @@ def _qualities(task: RareTask, repeat: Repeat) -> dict[str, float]:
     genus_of = task.genus_of()
     is_new = np.isin(truth, split.unseen)
     classes = fitted.prototypes.classes_.astype(str)
+    # Calibration was for learned species among themselves; how often the others come is a weight.
+    learned = fitted.prototypes.n_specimens_ > 0
+    given = fitted.probabilities[~is_new][:, learned]
+    given = given / np.maximum(given.sum(axis=1, keepdims=True), 1e-300)
     answers = Answers.from_labels(
-        truth[~is_new],
-        classes[fitted.probabilities[~is_new].argmax(axis=1)],
-        fitted.probabilities[~is_new],
-        classes,
+        truth[~is_new], classes[learned][given.argmax(axis=1)], given, classes[learned]
     )
     error = Scores(answers, ["calibration_error"])(np.ones((1, len(answers))))[0, 0]
     own = np.searchsorted(classes, truth.astype(str))
@@ -277,7 +278,7 @@ def _qualities(task: RareTask, repeat: Repeat) -> dict[str, float]:
         return found
     odds = fitted.newcomer_odds
     found["newcomer_auc"] = _area(odds[is_new], odds[~is_new])
-    known = {genus_of[name] for name in set(task.species[split.development])} - {""}
+    known = {genus_of[name] for name in set(task.species[split.train])} - {""}
     asked = [i for i in np.flatnonzero(is_new) if genus_of[truth[i]] in known]
     if asked:
         found["branch_holds_genus"] = float(

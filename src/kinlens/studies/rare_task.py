@@ -64,11 +64,6 @@ class RareSplit:
     unseen: tuple[str, ...]
     rare: tuple[str, ...]
 
-    @property
-    def development(self) -> IntArray:
-        """Training and validation rows: what final models are fitted on."""
-        return np.sort(np.concatenate([self.train, self.validation]))
-
 
 @dataclass(frozen=True, eq=False)
 class RareTask:
@@ -217,8 +212,7 @@ def draw_split(task: RareTask, config: TaskConfig, streams: RandomStreams) -> Ra
             parts["test"] += own[:n_test]
             kept = own[n_test:]
             if len(kept) > 1:
-                # Few, so that models with and without these specimens know about as much: what is
-                # chosen for the one has to do for the other.
+                # Few, since they are lost to learning.
                 if n_eligible % _VALIDATING == 0:
                     parts["validation"].append(kept.pop())
                 n_eligible += 1
