@@ -70,7 +70,7 @@ def found(monkeypatch: pytest.MonkeyPatch, clade: tuple[Collection, np.ndarray])
 
     monkeypatch.setattr(rare_task, "embed_collection", embed)
     monkeypatch.setattr(
-        rare_figures, "_thumbnail", lambda _files: np.zeros((8, 8, 3), dtype=np.uint8)
+        rare_figures, "read_thumbnail", lambda *_: np.zeros((8, 8, 3), dtype=np.uint8)
     )
 
     # The map takes half a minute to compile and is tested where it is made.

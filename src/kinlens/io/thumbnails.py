@@ -1,16 +1,18 @@
-"""A small square of a picture, for pages and figures."""
+"""A small square of a picture, for pages and figures, as pixels and as JPEG."""
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 from kinlens.io.images import read_channels, read_image, resize_to_square
 from kinlens.typing import ByteArray
 
-__all__ = ["read_thumbnail"]
+__all__ = ["read_thumbnail", "to_jpeg"]
 
 
 def read_thumbnail(files: Sequence[Path], side: int = 96) -> ByteArray:
@@ -45,3 +47,21 @@ def read_thumbnail(files: Sequence[Path], side: int = 96) -> ByteArray:
     if pixels.shape[2] < 3:
         pixels = np.repeat(pixels[:, :, :1], 3, axis=2)
     return pixels[:, :, :3].astype(np.uint8)
+
+
+def to_jpeg(pixels: ByteArray) -> bytes:
+    """Compress a small picture for a page.
+
+    Parameters
+    ----------
+    pixels : array of uint8, shape (height, width, 3)
+        As `read_thumbnail` returns them.
+
+    Examples
+    --------
+    >>> to_jpeg(np.zeros((8, 8, 3), dtype=np.uint8))[:3].hex()
+    'ffd8ff'
+    """
+    content = io.BytesIO()
+    Image.fromarray(pixels).save(content, format="JPEG", quality=82)
+    return content.getvalue()

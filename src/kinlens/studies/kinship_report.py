@@ -9,8 +9,8 @@ import pandas as pd
 
 from kinlens.embed.container import to_anndata
 from kinlens.errors import InputError
-from kinlens.io.images import read_channels, read_image, resize_to_square
 from kinlens.io.sniffing import ImageError
+from kinlens.io.thumbnails import read_thumbnail
 from kinlens.parallel import Resources
 from kinlens.records.collection import Collection
 from kinlens.records.distances import DistanceMatrix
@@ -25,7 +25,6 @@ from kinlens.typing import ByteArray
 
 __all__ = ["report_of"]
 
-_THUMBNAIL = 96
 _SHOWN_PAIRS = 200
 
 
@@ -278,24 +277,11 @@ def _pictures(collection: Collection, found: KinshipFindings) -> dict[str, ByteA
     for species in figures.representatives(task):
         first = task.rows[np.flatnonzero(task.pictures.groups == species)[0]]
         try:
-            shown[task.species[species]] = _picture(collection, str(images[first]))
+            files = collection.image_files(str(images[first]))
+            shown[task.species[species]] = read_thumbnail(files)
         except (InputError, ImageError, OSError):
             continue
     return shown
-
-
-def _picture(collection: Collection, image: str) -> ByteArray:
-    """Read one picture as a small square of three bands."""
-    files = collection.image_files(image)
-    picture = (
-        read_image(files[0], at_least=_THUMBNAIL)
-        if len(files) == 1
-        else read_channels(files, at_least=_THUMBNAIL)
-    )
-    pixels = np.asarray(resize_to_square(picture.pixels, _THUMBNAIL))
-    if pixels.shape[2] < 3:
-        pixels = np.repeat(pixels[:, :, :1], 3, axis=2)
-    return pixels[:, :, :3].astype(np.uint8)
 
 
 def _anndata(found: KinshipFindings) -> Any:

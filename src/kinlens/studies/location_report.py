@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from PIL import Image
 
 from kinlens.evaluate.multilabel import LabelScores, MeanOf, label_table
+from kinlens.io.thumbnails import to_jpeg
 from kinlens.models.label_calibration import label_calibration_error
 from kinlens.models.location_net import LabelNetwork
 from kinlens.parallel import Resources
@@ -130,7 +129,9 @@ def report_of(
         figures=tuple(drawn),
         model=None if model is None else model.state(),
         thumbnails={
-            str(task.table.image[row]): _jpeg(figures.composite(task.pictures[row], task.channels))
+            str(task.table.image[row]): to_jpeg(
+                figures.composite(task.pictures[row], task.channels)
+            )
             for row in shown
         },
         skipped=task.skipped,
@@ -318,9 +319,3 @@ def _predictions(
 def _joined(task: Task, held: BoolArray) -> list[str]:
     names = np.array(task.tree.labels, dtype=object)
     return [";".join(names[row]) for row in held]
-
-
-def _jpeg(pixels: ByteArray) -> bytes:
-    content = io.BytesIO()
-    Image.fromarray(pixels).save(content, format="JPEG", quality=82)
-    return content.getvalue()

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from kinlens.io.images import read_channels, read_image, resize_to_square
+from kinlens.io.thumbnails import read_thumbnail
 from kinlens.models.projection import plane_map
 from kinlens.records.collection import Collection
 from kinlens.records.result import FigureRecord
@@ -22,7 +22,6 @@ from kinlens.report.pictures import Tile, picture_rows
 from kinlens.report.trees import tree_with_values
 from kinlens.studies.rare_scores import Repeat
 from kinlens.studies.rare_task import RareTask
-from kinlens.typing import ByteArray
 
 __all__ = ["gain_figure", "map_figure", "page_figure", "shots_figure", "tree_figure"]
 
@@ -226,16 +225,8 @@ def _share(row: object) -> str:
 def _tile(collection: Collection, task: RareTask, row: int, verdict: str, words: str) -> Tile:
     name = str(task.species[row]).replace("_", " ")
     files = collection.image_files(str(task.table.image[row]))
-    return Tile(_thumbnail(files), (name if len(name) <= 24 else f"{name[:23]}…", words), verdict)
-
-
-def _thumbnail(files: tuple) -> ByteArray:  # type: ignore[type-arg]
-    picture = (
-        read_image(files[0], at_least=_THUMBNAIL)
-        if len(files) == 1
-        else read_channels(files, at_least=_THUMBNAIL)
+    return Tile(
+        read_thumbnail(files, _THUMBNAIL),
+        (name if len(name) <= 24 else f"{name[:23]}…", words),
+        verdict,
     )
-    pixels = np.asarray(resize_to_square(picture.pixels, _THUMBNAIL))
-    if pixels.shape[2] < 3:
-        pixels = np.repeat(pixels[:, :, :1], 3, axis=2)
-    return pixels[:, :, :3].astype(np.uint8)

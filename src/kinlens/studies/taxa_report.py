@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from PIL import Image
 
 from kinlens.embed.container import to_anndata
 from kinlens.evaluate.hierarchy import RankedAnswers, SafetyReport, safety_report
 from kinlens.evaluate.metrics import Answers
 from kinlens.evaluate.tables import class_table, shot_table
-from kinlens.io.images import read_channels, read_image, resize_to_square
+from kinlens.io.thumbnails import read_thumbnail, to_jpeg
 from kinlens.models.safe_rank import SafeAnswers, observed_error_range
 from kinlens.parallel import Resources
 from kinlens.records.collection import Collection
@@ -24,13 +22,12 @@ from kinlens.studies import taxa_figures as figures
 from kinlens.studies.taxa_model import NamingModel
 from kinlens.studies.taxa_task import Scored, Task
 from kinlens.studies.taxa_words import TaxaFindings, headlines_of, methods_of
-from kinlens.typing import ByteArray, FloatArray
+from kinlens.typing import FloatArray
 
 __all__ = ["report_of"]
 
 _QUERIES = 6
 _NEIGHBOURS = 5
-_THUMBNAIL = 96
 _TABLE_THUMBNAILS = 120
 _MOST_GROUPS = 60
 
@@ -115,7 +112,9 @@ def report_of(
         figures=drawn,
         embedding=_anndata(task, points),
         model=naming.state(),
-        thumbnails={image: _jpeg(_picture(collection, image)) for image in shown},
+        thumbnails={
+            image: to_jpeg(read_thumbnail(collection.image_files(image))) for image in shown
+        },
         skipped=task.skipped,
     )
 
@@ -283,7 +282,8 @@ def _neighbours(
     queries = np.sort(rng.choice(test, size=min(_QUERIES, len(test)), replace=False))
     near = figures.nearest_pictures(task.vectors, queries, task.split.development, most=_NEIGHBOURS)
     rows = {int(row) for row in (*queries, *near.ravel())}
-    pictures = {row: _picture(collection, str(task.table.image[row])) for row in rows}
+    images = task.table.image
+    pictures = {row: read_thumbnail(collection.image_files(str(images[row]))) for row in rows}
     return figures.neighbour_figure(
         pictures,
         queries,
@@ -370,23 +370,3 @@ def _anndata(task: Task, points: FloatArray) -> Any:
     )
     adata.obsm["X_umap"] = points
     return adata
-
-
-def _picture(collection: Collection, image: str) -> ByteArray:
-    """Read one picture as a small square of three bands."""
-    files = collection.image_files(image)
-    picture = (
-        read_image(files[0], at_least=_THUMBNAIL)
-        if len(files) == 1
-        else read_channels(files, at_least=_THUMBNAIL)
-    )
-    pixels = np.asarray(resize_to_square(picture.pixels, _THUMBNAIL))
-    if pixels.shape[2] < 3:
-        pixels = np.repeat(pixels[:, :, :1], 3, axis=2)
-    return pixels[:, :, :3].astype(np.uint8)
-
-
-def _jpeg(pixels: ByteArray) -> bytes:
-    content = io.BytesIO()
-    Image.fromarray(pixels).save(content, format="JPEG", quality=82)
-    return content.getvalue()
