@@ -50,6 +50,8 @@ export class ChartView {
   private readonly images = new Map<string, HTMLImageElement | null>();
   /** Where the picture falls that was asked about. */
   marker: [number, number] | null = null;
+  /** Counts the calls of `recolour`, of which only the last may paint. */
+  private colourTurn = 0;
   readonly draw = eachFrame(() => this.drawNow());
 
   constructor(
@@ -110,7 +112,7 @@ export class ChartView {
     this.camera = state.camera ?? [0.5, 0.5, 1];
     this.draw();
     await this.recolour(state);
-    await this.reselect(state);
+    if (chart === this.chart) await this.reselect(this.store.state);
   }
 
   async update(state: State, changed: Set<keyof State>): Promise<void> {
@@ -137,6 +139,7 @@ export class ChartView {
 
   async recolour(state: State): Promise<void> {
     const { chart } = this;
+    const turn = ++this.colourTurn;
     const colour = state.colour || firstColour(chart);
     this.colourSelect.replaceChildren(
       ...choicesFor(this.exhibit, chart, colour).map(({ key, label }) =>
@@ -144,7 +147,7 @@ export class ChartView {
       ),
     );
     const colouring = await colouringFor(this.exhibit, chart, colour);
-    if (chart !== this.chart) return;
+    if (chart !== this.chart || turn !== this.colourTurn) return;
     this.colouring = colouring;
     this.highlighted = null;
     this.dressAll();

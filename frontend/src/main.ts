@@ -97,7 +97,8 @@ class Page {
     await this.map?.update(state, changed);
     if (!this.map && changed.has("colour")) await this.paintTree();
     if (["thing", "species", "lasso", "chart"].some((name) => changed.has(name as keyof State))) {
-      await this.detail.update(state);
+      // What was waited for may have taken a while: tell of what is selected now.
+      await this.detail.update(this.store.state);
       if (!this.ask.element.querySelector(".answer")?.hasChildNodes()) this.side.scrollTop = 0;
     }
   }

@@ -96,6 +96,26 @@ def test_several_maps_are_changed_between(page: Any, served: Any) -> None:
     page.wait_for_selector(".detail h2:has-text('Ino c')")
 
 
+SLOW_COLUMNS = """
+const whole = window.fetch;
+window.fetch = async (address, ...rest) => {
+  if (String(address).includes("chart/1/column")) await new Promise((go) => setTimeout(go, 1500));
+  return whole(address, ...rest);
+};
+"""
+
+
+def test_what_is_chosen_while_a_map_comes_stays_chosen(page: Any, served: Any) -> None:
+    page.add_init_script(SLOW_COLUMNS)
+    page.goto(served.address)
+    page.wait_for_selector(".map[data-ready]")
+    page.select_option("#chart", "1")
+    page.click(".tree text:has-text('Ino c')")
+    page.wait_for_selector(".detail h2:has-text('Ino c')")
+    page.wait_for_timeout(2_000)
+    assert page.inner_text(".detail h2.taxon") == "Ino c"
+
+
 def test_runs_of_two_datasets_share_a_page(
     page: Any, serve_runs: Any, tour: Any, cells: Path
 ) -> None:
