@@ -106,7 +106,19 @@ def test_species_without_pictures_are_named_by_their_tree_and_not_by_another(fou
     table = result.tables["species"]
     assert len(table) == N_SPECIES
     assert {"species", "n_train", "n_test", "accuracy", "gain", "taken_for"} <= set(table)
-    assert {figure.name for figure in result.figures} >= {"shots", "gains", "tree_of_gains", "map"}
+    assert {figure.name for figure in result.figures} >= {
+        "shots", "gains", "retrieval", "tree_of_gains", "map",
+    }  # fmt: skip
+    found_by_genes = value(result, "shots_0", "prototypes", "genes_to_pictures_map_over_permuted")
+    assert found_by_genes["low"] > 0
+    searches = result.tables["retrieval"].set_index(["target", "measure"])
+    assert searches.loc[("shots_0", "genes_to_pictures_map"), "gain"] == found_by_genes["value"]
+    guess = value(result, "shots_0", "genus_guess", "per_class_accuracy")
+    assert guess["value"] > value(result, "shots_0", "chance", "per_class_accuracy")["value"]
+    for metric in ("coverage", "candidates", "calibration_error"):
+        row = value(result, "seen", "prototypes", metric)
+        assert row["low"] <= row["value"] <= row["high"]
+        assert row["n"] > N_SPECIES / 2
 
 
 def test_a_tree_that_has_nothing_to_do_with_the_looks_gains_nothing(found, clade) -> None:
@@ -120,6 +132,8 @@ def test_a_tree_that_has_nothing_to_do_with_the_looks_gains_nothing(found, clade
         gain = value(result, target, "prototypes", "gain_over_permuted")
         assert gain["low"] <= 0.02
         assert gain["value"] < 0.05
+        found_by_genes = value(result, target, "prototypes", "genes_to_pictures_map_over_permuted")
+        assert found_by_genes["low"] <= 0.02
 
 
 def test_the_same_seed_gives_the_same_numbers(found) -> None:

@@ -7,12 +7,13 @@ model under a tree whose tips were dealt out at random. Models are in `rare_mode
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
-import pandas as pd
 from pydantic import Field
 
 from kinlens.config import Config
+from kinlens.models.anchors import AnchorReport
 from kinlens.optional import need
 from kinlens.parallel import Resources
 from kinlens.records.collection import Collection
@@ -20,9 +21,12 @@ from kinlens.records.result import StudyResult, metrics_frame
 from kinlens.rng import RandomStreams
 from kinlens.studies.rare_anchors import anchor_reports
 from kinlens.studies.rare_models import NETWORKS, PROTOTYPES, fit_models
-from kinlens.studies.rare_report import report_of
-from kinlens.studies.rare_scores import Repeat, cells_of, metric_rows, quality_rows
-from kinlens.studies.rare_task import draw_split, prepare
+from kinlens.studies.rare_qualities import quality_rows
+from kinlens.studies.rare_report import RareFindings, report_of
+from kinlens.studies.rare_retrieval import retrieval_cells, retrieval_rows
+from kinlens.studies.rare_rivals import genus_guess_cells, rival_rows
+from kinlens.studies.rare_scores import Repeat, cells_of, metric_rows
+from kinlens.studies.rare_task import RareTask, draw_split, prepare
 
 __all__ = ["CONFIG", "RareConfig", "run"]
 
@@ -113,10 +117,28 @@ def run(
                 networks=config.networks, advance=bar.advance,
             )  # fmt: skip
             repeats.append(Repeat(number, split, fitted))
-    cells = cells_of(task, repeats)
-    rows = metric_rows(cells, replicates=config.replicates, streams=streams)
-    rows += quality_rows(task, repeats, error_rate=config.error_rate, streams=streams)
-    metrics: pd.DataFrame = metrics_frame(rows)
-    return report_of(
-        collection, task, repeats, cells, metrics, anchors, config=config, streams=streams
-    )
+    with resources.progress.task("Scoring", 1) as bar:
+        found = _findings(task, repeats, anchors, config, streams)
+        bar.advance()
+    return report_of(collection, found, config=config, streams=streams)
+
+
+def _findings(
+    task: RareTask,
+    repeats: list[Repeat],
+    anchors: Mapping[str, AnchorReport],
+    config: RareConfig,
+    streams: RandomStreams,
+) -> RareFindings:
+    cells, searches = cells_of(task, repeats), retrieval_cells(task, repeats)
+    guesses = genus_guess_cells(task, repeats)
+    replicates = config.replicates
+    rows = [
+        *metric_rows(cells, replicates=replicates, streams=streams),
+        *rival_rows(task, cells, guesses, replicates=replicates, streams=streams),
+        *retrieval_rows(searches, replicates=replicates, streams=streams),
+        *quality_rows(
+            task, repeats, error_rate=config.error_rate, replicates=replicates, streams=streams
+        ),
+    ]
+    return RareFindings(task, repeats, cells, searches, metrics_frame(rows), anchors)

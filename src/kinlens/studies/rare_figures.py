@@ -6,7 +6,7 @@ one row a species.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -19,11 +19,21 @@ from kinlens.records.tree import Tree
 from kinlens.records.tree_shape import ladderized
 from kinlens.report import plots
 from kinlens.report.pictures import Tile, picture_rows
+from kinlens.report.search import searches_both_ways
 from kinlens.report.trees import tree_with_values
 from kinlens.studies.rare_scores import Repeat
 from kinlens.studies.rare_task import RareTask
+from kinlens.studies.rare_words import side_of
+from kinlens.typing import FloatArray
 
-__all__ = ["gain_figure", "map_figure", "page_figure", "shots_figure", "tree_figure"]
+__all__ = [
+    "gain_figure",
+    "map_figure",
+    "page_figure",
+    "retrieval_figure",
+    "shots_figure",
+    "tree_figure",
+]
 
 _BINS = {
     "shots_0": "0",
@@ -52,6 +62,7 @@ _CONTROLS = {
     "gain_over_taxonomy": "over the taxonomy",
     "gain_over_no_tree": "over no tree",
 }
+_GENES = {"prototypes": "true genes", "prototypes_permuted": "permuted genes"}
 _THUMBNAIL = 128
 _PAGES = 6
 
@@ -93,12 +104,14 @@ def shots_figure(metrics: pd.DataFrame) -> FigureRecord:
 def gain_figure(metrics: pd.DataFrame) -> FigureRecord:
     """Draw the paired gain of the tree over each control, by number of training specimens."""
     part = metrics[
-        metrics["metric"].str.startswith("gain_over_") & (metrics["model"] == "prototypes")
+        metrics["metric"].isin(list(_CONTROLS))
+        & metrics["target"].isin(list(_PANELS))
+        & (metrics["model"] == "prototypes")
     ]
     scores = part.assign(
         target=part["target"].map(_PANELS),
         row=part["metric"].map(_CONTROLS),
-        selected=(part["low"] > 0).astype(int),
+        selected=[int(side_of(row) != "open") for _, row in part.iterrows()],
         null_mean=0.0,
     )
     return plots.dots_with_intervals(
@@ -109,10 +122,54 @@ def gain_figure(metrics: pd.DataFrame) -> FigureRecord:
             "Gain in per-species accuracy of the prototypes under the true tree over the same "
             "prototypes with the tips permuted, without a tree, and under the taxonomy's; paired "
             "over species and repeats, 95% intervals from resampling species. Grey: no gain. "
-            "Orange: the interval excludes it."
+            "Orange: the interval excludes it, to whichever side."
         ),
         value_label="gain in accuracy",
         row="row",
+    )
+
+
+def retrieval_figure(curves: Mapping[str, FloatArray], table: pd.DataFrame) -> FigureRecord | None:
+    """Draw the search from pictures to genes, for species without pictures, and back.
+
+    Parameters
+    ----------
+    curves : mapping of str to FloatArray
+        By model, how often the true genes are among the first k; empty without such species.
+    table : pandas.DataFrame
+        From `kinlens.studies.rare_retrieval.retrieval_table`.
+    """
+    part = table[(table["measure"] == "genes_to_pictures_map") & (table["model"] == "prototypes")]
+    if not len(part) or not all(len(curve) for curve in curves.values()):
+        return None
+    shown = {_GENES[model]: curve for model, curve in curves.items()}
+    precision = pd.concat(
+        [
+            part.assign(kind=_GENES["prototypes"]),
+            part.assign(
+                kind=_GENES["prototypes_permuted"],
+                value=part["permuted"],
+                low=part["permuted_low"],
+                high=part["permuted_high"],
+            ),
+        ]
+    )
+    precision = precision.assign(group=precision["target"].map(_BINS))
+    return searches_both_ways(
+        shown,
+        precision,
+        name="retrieval",
+        title="From pictures to genes, and back",
+        caption=(
+            "Left: how often the genes of a picture's own species are among the first k of "
+            f"{len(next(iter(curves.values()))):,}, for species of which no picture was learned "
+            "from, mean over species. Right: all test pictures ranked by the genes of one species; "
+            "mean average precision over species, 95% intervals from resampling species. Grey: "
+            "chance. Permuted: the same model with genes dealt out to other species; where "
+            "pictures were learned from, it finds them by these."
+        ),
+        curve_title="Pictures of unseen species",
+        precision_title="Genes to pictures",
     )
 
 
@@ -133,9 +190,10 @@ def tree_figure(tree: Tree, species: pd.DataFrame) -> FigureRecord:
         name="tree_of_gains",
         title="Where in the tree relatives help",
         caption=(
-            f"Gain in accuracy by the tree over no tree, for the {len(known):,} species that were "
-            "tested, averaged over repeats: to the right of the line the tree helped, to the left "
-            "it harmed. One species' gain is a handful of pictures; clades are to be read."
+            f"Gain in accuracy over the same model with the tips permuted, for the {len(known):,} "
+            "species that were tested, averaged over repeats: to the right of the line the tree "
+            "helped, to the left it harmed. One species' gain is a handful of pictures; clades are "
+            "to be read."
         ),
         value_label="gain in accuracy",
     )

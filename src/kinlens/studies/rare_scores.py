@@ -12,7 +12,6 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from kinlens.evaluate.metrics import Answers, Scores
 from kinlens.evaluate.resample import cluster_bootstrap
 from kinlens.evaluate.tables import SHOT_BINS, shot_bin
 from kinlens.records.result import metric_row
@@ -21,7 +20,7 @@ from kinlens.studies.rare_models import PROTOTYPES, Fitted, Naming
 from kinlens.studies.rare_task import RareSplit, RareTask
 from kinlens.typing import FloatArray, ObjectArray
 
-__all__ = ["CELL_METRICS", "Repeat", "cells_of", "metric_rows", "quality_rows"]
+__all__ = ["CELL_METRICS", "CellMeans", "Repeat", "cells_of", "metric_rows"]
 
 CELL_METRICS = ("per_class_accuracy", "top_5_accuracy", "genus_accuracy")
 _TOP = 5
@@ -46,14 +45,23 @@ class Repeat:
     fitted: Fitted
 
 
-class _Means:
-    """Weighted means of columns, as a statistic of the cells."""
+class CellMeans:
+    """Weighted means of columns, as a statistic of the cells.
+
+    Parameters
+    ----------
+    names : sequence of str, length k
+        Of the columns.
+    values : array of float, shape (n_cells, k)
+        One row a cell.
+    """
 
     def __init__(self, names: Sequence[str], values: FloatArray) -> None:
         self.names = tuple(names)
         self._values = values
 
     def __call__(self, weights: FloatArray) -> FloatArray:
+        """Return the means, shape (R, k), under `weights`, shape (R, n_cells)."""
         total = weights.sum(axis=1, keepdims=True)
         means = weights @ self._values / np.where(total > 0, total, 1.0)
         return np.where(total > 0, means, np.nan)
@@ -108,13 +116,15 @@ def _picture_table(naming: Naming, truth: ObjectArray, genus_of: Mapping[str, st
     column = np.array([place.get(name, -1) for name in truth])
     own = np.where(column >= 0, naming.scores[np.arange(len(truth)), column], -np.inf)
     ahead = (naming.scores > own[:, None]).sum(axis=1)
+    # Species of which nothing is known are equal, and equals stand in random order.
+    equal = np.maximum((naming.scores == own[:, None]).sum(axis=1), 1)
     genus = [genus_of.get(name, "") for name in truth]
     return pd.DataFrame(
         {
             "truth": list(truth),
             "answer": answer,
             "is_right": answer == np.asarray(truth, dtype=str),
-            "is_near": (ahead < _TOP) & (column >= 0),
+            "is_near": np.clip((_TOP - ahead) / equal, 0.0, 1.0) * (column >= 0),
             "is_genus": [
                 bool(own_genus) and genus_of.get(name, "") == own_genus
                 for name, own_genus in zip(answer, genus, strict=True)
@@ -149,7 +159,7 @@ def metric_rows(
         for name, part in by_model.items():
             species = part.index.get_level_values("species")
             found = cluster_bootstrap(
-                _Means(CELL_METRICS, part[list(CELL_METRICS)].to_numpy(dtype=np.float64)),
+                CellMeans(CELL_METRICS, part[list(CELL_METRICS)].to_numpy(dtype=np.float64)),
                 species,
                 rng=streams.generator("bootstrap", target, name),
                 n_replicates=replicates,
@@ -190,7 +200,7 @@ def _gain_rows(
         word = control.removeprefix("prototypes_").removeprefix("aligned_")
         name = f"gain_over_{word}"
         found = cluster_bootstrap(
-            _Means([name], gains.to_numpy(dtype=np.float64)[:, None]),
+            CellMeans([name], gains.to_numpy(dtype=np.float64)[:, None]),
             gains.index.get_level_values("species"),
             rng=streams.generator("gain", target, model, control),
             n_replicates=replicates,
@@ -203,104 +213,3 @@ def _gain_rows(
             )
         )  # fmt: skip
     return rows
-
-
-def quality_rows(
-    task: RareTask, repeats: Sequence[Repeat], *, error_rate: float, streams: RandomStreams
-) -> list[dict[str, object]]:
-    """Score probabilities, sets, newcomers and retrieval of the prototypes, averaged over repeats.
-
-    Parameters
-    ----------
-    task : RareTask
-        Names and genera.
-    repeats : sequence of Repeat
-        What was fitted.
-    error_rate : float
-        Promised by the sets.
-    streams : RandomStreams
-        For the seed on record.
-    """
-    found = [_qualities(task, repeat) for repeat in repeats]
-    rows = []
-    for target, metric, n in _QUALITIES:
-        values = [each[metric] for each in found if np.isfinite(each[metric])]
-        if values:
-            spread = (min(values), max(values)) if len(values) > 1 else (None, None)
-            rows.append(
-                metric_row(
-                    "rare", target=target, model="prototypes", metric=metric,
-                    value=float(np.mean(values)), low=spread[0], high=spread[1],
-                    split="specimen", n=len(values), seed=streams.seed,
-                    null_mean=1 - error_rate if metric == "coverage" else n,
-                )
-            )  # fmt: skip
-    return rows
-
-
-_QUALITIES: tuple[tuple[str, str, float | None], ...] = (
-    ("seen", "calibration_error", 0.0),
-    ("seen", "coverage", None),
-    ("seen", "candidates", None),
-    ("shots_0", "newcomer_auc", 0.5),
-    ("shots_0", "branch_holds_genus", None),
-    ("shots_0", "gene_to_picture_precision", None),
-    ("shots_0", "gene_to_picture_chance", None),
-)
-
-
-def _qualities(task: RareTask, repeat: Repeat) -> dict[str, float]:
-    split, fitted = repeat.split, repeat.fitted
-    truth = task.species[split.test]
-    genus_of = task.genus_of()
-    is_new = np.isin(truth, split.unseen)
-    classes = fitted.prototypes.classes_.astype(str)
-    # Calibration was for learned species among themselves; how often the others come is a weight.
-    learned = fitted.prototypes.n_specimens_ > 0
-    given = fitted.probabilities[~is_new][:, learned]
-    given = given / np.maximum(given.sum(axis=1, keepdims=True), 1e-300)
-    answers = Answers.from_labels(
-        truth[~is_new], classes[learned][given.argmax(axis=1)], given, classes[learned]
-    )
-    error = Scores(answers, ["calibration_error"])(np.ones((1, len(answers))))[0, 0]
-    own = np.searchsorted(classes, truth.astype(str))
-    inside = fitted.candidates[np.arange(len(truth)), own]
-    found = {
-        "calibration_error": float(error),
-        "coverage": float(inside[~is_new].mean()),
-        "candidates": float(fitted.candidates[~is_new].sum(axis=1).mean()),
-        "newcomer_auc": np.nan,
-        "branch_holds_genus": np.nan,
-        "gene_to_picture_precision": np.nan,
-        "gene_to_picture_chance": np.nan,
-    }
-    if not is_new.any():
-        return found
-    odds = fitted.newcomer_odds
-    found["newcomer_auc"] = _area(odds[is_new], odds[~is_new])
-    known = {genus_of[name] for name in set(task.species[split.train])} - {""}
-    asked = [i for i in np.flatnonzero(is_new) if genus_of[truth[i]] in known]
-    if asked:
-        found["branch_holds_genus"] = float(
-            np.mean([genus_of[truth[i]] in {genus_of[n] for n in fitted.branch[i]} for i in asked])
-        )
-    precision, chance = [], []
-    scores = fitted.namings["prototypes"].scores
-    # How much a picture speaks for a species, beside what it says for all others.
-    relative = scores - scores.max(axis=1, keepdims=True)
-    for name in split.unseen:
-        column = int(np.searchsorted(classes, name))
-        n = int((truth == name).sum())
-        if n:
-            best = np.argsort(-relative[:, column], kind="stable")[:n]
-            precision.append(float((truth[best] == name).mean()))
-            chance.append(n / len(truth))
-    found["gene_to_picture_precision"] = float(np.mean(precision))
-    found["gene_to_picture_chance"] = float(np.mean(chance))
-    return found
-
-
-def _area(above: FloatArray, below: FloatArray) -> float:
-    """Return how often one of `above` is larger than one of `below`, ties counting half."""
-    wins = (above[:, None] > below[None, :]).mean() + 0.5 * (above[:, None] == below).mean()
-    return float(wins)

@@ -1,0 +1,207 @@
+"""What the prototypes' certainty is worth: probabilities, candidate sets, and strangeness.
+
+Every number has an interval that resamples species, with all their repeats and pictures.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from kinlens.evaluate.metrics import Answers, Scores, ratio
+from kinlens.evaluate.resample import Statistic, bootstrap_weights, cluster_bootstrap
+from kinlens.records.result import metric_row
+from kinlens.rng import RandomStreams
+from kinlens.studies.rare_scores import Repeat
+from kinlens.studies.rare_task import RareTask
+from kinlens.typing import BoolArray, FloatArray, IntArray
+
+__all__ = ["quality_rows"]
+
+
+def quality_rows(
+    task: RareTask,
+    repeats: Sequence[Repeat],
+    *,
+    error_rate: float,
+    replicates: int,
+    streams: RandomStreams,
+) -> list[dict[str, object]]:
+    """Score probabilities, sets and newcomers of the prototypes.
+
+    Parameters
+    ----------
+    task : RareTask
+        Names and genera.
+    repeats : sequence of Repeat
+        What was fitted.
+    error_rate : float
+        Promised by the sets.
+    replicates : int
+        Bootstrap replicates of species.
+    streams : RandomStreams
+        Draw them.
+
+    Returns
+    -------
+    list of dict
+        Rows of ``metrics.csv``. `null_mean` is what chance gives, and for ``coverage`` what was
+        promised.
+    """
+    table = pd.concat([_pictures(task, repeat) for repeat in repeats], ignore_index=True)
+    is_new = table["is_new"].to_numpy()
+    asked = is_new & table["branch_holds_genus"].notna().to_numpy()
+    wanted: list[tuple[str, str, Statistic, BoolArray, float | None]] = [
+        ("seen", "coverage", _Mean("is_covered", table, ~is_new), ~is_new, 1 - error_rate),
+        ("seen", "candidates", _Mean("n_candidates", table, ~is_new), ~is_new, None),
+    ]
+    if is_new.any() and not is_new.all():
+        everyone = np.ones(len(table), dtype=bool)
+        wanted.append(("shots_0", "newcomer_auc", _Stranger(table), everyone, 0.5))
+    if asked.any():
+        chance = float(table.loc[asked, "other_branch_holds_genus"].mean())
+        branch = _Mean("branch_holds_genus", table, asked)
+        wanted.append(("shots_0", "branch_holds_genus", branch, asked, chance))
+    rows = [_calibration_row(task, repeats, replicates, streams)]
+    for target, metric, statistic, used, null in wanted:
+        found = cluster_bootstrap(
+            statistic, table.loc[used, "species"], rng=streams.generator("quality", metric),
+            n_replicates=replicates,
+        )  # fmt: skip
+        value, low, high = found[metric]
+        rows.append(
+            metric_row(
+                "rare", target=target, model="prototypes", metric=metric, value=value, low=low,
+                high=high, split="specimen", null_mean=null, n=found.n_groups, seed=streams.seed,
+            )
+        )  # fmt: skip
+    return rows
+
+
+def _pictures(task: RareTask, repeat: Repeat) -> pd.DataFrame:
+    """Gather one row a test picture of one repeat."""
+    split, fitted = repeat.split, repeat.fitted
+    truth = task.species[split.test]
+    genus_of = task.genus_of()
+    classes = fitted.prototypes.classes_.astype(str)
+    is_new = np.isin(truth.astype(str), list(split.unseen))
+    known = {genus_of[name] for name in set(task.species[split.train])} - {""}
+    # Which genera hang below each branch, and so how often any branch would hold a given genus.
+    below = [{genus_of[name] for name in branch} for branch in fitted.branch]
+    holds, others = np.full(len(truth), np.nan), np.full(len(truth), np.nan)
+    for row, name in enumerate(truth.tolist()):
+        if is_new[row] and genus_of[name] in known:
+            holds[row] = genus_of[name] in below[row]
+            others[row] = np.mean([genus_of[name] in each for each in below])
+    return pd.DataFrame(
+        {
+            "repeat": repeat.number,
+            "species": truth,
+            "is_new": is_new,
+            "is_covered": fitted.candidates[
+                np.arange(len(truth)), np.searchsorted(classes, truth.astype(str))
+            ],
+            "n_candidates": fitted.candidates.sum(axis=1),
+            "odds": fitted.newcomer_odds,
+            "branch_holds_genus": holds,
+            "other_branch_holds_genus": others,
+        }
+    )
+
+
+class _Mean:
+    """The weighted mean of one column."""
+
+    def __init__(self, name: str, table: pd.DataFrame, used: BoolArray) -> None:
+        self.names = (name.removeprefix("is_").removeprefix("n_").replace("covered", "coverage"),)
+        self._values = table.loc[used, name].to_numpy(dtype=np.float64)
+
+    def __call__(self, weights: FloatArray) -> FloatArray:
+        return ratio(weights @ self._values, weights.sum(axis=1), empty=np.nan)[:, None]
+
+
+class _Stranger:
+    """How often a picture of an unknown species is stranger than one of a known, in a repeat."""
+
+    names = ("newcomer_auc",)
+
+    def __init__(self, table: pd.DataFrame) -> None:
+        self._parts: list[tuple[IntArray, IntArray, FloatArray]] = []
+        odds = table["odds"].to_numpy(dtype=np.float64)
+        for number in table["repeat"].unique():
+            inside = (table["repeat"] == number).to_numpy()
+            new = np.flatnonzero(inside & table["is_new"].to_numpy())
+            old = np.flatnonzero(inside & ~table["is_new"].to_numpy())
+            above, below = odds[new][:, None], odds[old][None, :]
+            self._parts.append((new, old, (above > below) + 0.5 * (above == below)))
+
+    def __call__(self, weights: FloatArray) -> FloatArray:
+        areas = [
+            ratio(
+                ((weights[:, new] @ wins) * weights[:, old]).sum(axis=1),
+                weights[:, new].sum(axis=1) * weights[:, old].sum(axis=1),
+                empty=np.nan,
+            )
+            for new, old, wins in self._parts
+        ]
+        return _mean_of_known(np.stack(areas))[:, None]
+
+
+def _calibration_row(
+    task: RareTask, repeats: Sequence[Repeat], replicates: int, streams: RandomStreams
+) -> dict[str, object]:
+    """Average the calibration error of the repeats, among learned species.
+
+    Resampling adds noise to it and so shifts it up; the ends of the interval are moved back by the
+    mean shift.
+    """
+    scores, species = [], []
+    for repeat in repeats:
+        answers, names = _answers_among_learned(task, repeat)
+        scores.append(Scores(answers, ["calibration_error"]))
+        species.append(names)
+    stops = np.cumsum([len(names) for names in species])[:-1]
+
+    def error(weights: FloatArray) -> FloatArray:
+        parts = np.split(weights, stops, axis=1)
+        return _mean_of_known(
+            np.stack([score(part)[:, 0] for score, part in zip(scores, parts, strict=True)])
+        )
+
+    groups = np.concatenate(species)
+    value = float(error(np.ones((1, len(groups))))[0])
+    rng = streams.generator("quality", "calibration_error")
+    drawn = np.concatenate(
+        [error(weights) for weights in bootstrap_weights(groups, rng=rng, n_replicates=replicates)]
+    )
+    ends = np.nanquantile(drawn, [0.025, 0.975]) - (np.nanmean(drawn) - value)
+    low, high = np.maximum(ends, 0.0)
+    return metric_row(
+        "rare", target="seen", model="prototypes", metric="calibration_error", value=value,
+        low=float(low), high=float(high), split="specimen", null_mean=0.0,
+        n=len(set(groups)), seed=streams.seed,
+    )  # fmt: skip
+
+
+def _answers_among_learned(task: RareTask, repeat: Repeat) -> tuple[Answers, FloatArray]:
+    """Return what is said of pictures of learned species, with the others left out, and the truth.
+
+    Calibration was for learned species among themselves; how often the others come is a weight.
+    """
+    fitted = repeat.fitted
+    truth = task.species[repeat.split.test].astype(str)
+    rows = ~np.isin(truth, list(repeat.split.unseen))
+    learned = fitted.prototypes.n_specimens_ > 0
+    names = fitted.prototypes.classes_.astype(str)[learned]
+    given = fitted.probabilities[rows][:, learned]
+    given = given / np.maximum(given.sum(axis=1, keepdims=True), 1e-300)
+    answers = Answers.from_labels(truth[rows], names[given.argmax(axis=1)], given, names)
+    return answers, truth[rows]
+
+
+def _mean_of_known(values: FloatArray) -> FloatArray:
+    """Average down the columns; what is undefined is left out, NaN where all are."""
+    known = np.isfinite(values)
+    return ratio(np.where(known, values, 0.0).sum(axis=0), known.sum(axis=0), empty=np.nan)
