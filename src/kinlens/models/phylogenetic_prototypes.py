@@ -9,7 +9,7 @@ is used in `species_tree`, and newcomers to the tree are in `newcomers`.
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -32,6 +32,10 @@ from kinlens.records.tree import Tree
 from kinlens.typing import AnyArray, FloatArray, IntArray
 
 __all__ = ["PhylogeneticPrototypes"]
+
+# Parts of what is learned that are arrays, for keeping.
+_AXES = ("xbar", "scalings", "means")
+_EVOLUTION = ("scale", "signal", "pull", "origin")
 
 
 class PhylogeneticPrototypes(ClassifierMixin, TransformerMixin, BaseEstimator):
@@ -170,16 +174,10 @@ class PhylogeneticPrototypes(ClassifierMixin, TransformerMixin, BaseEstimator):
         return self
 
     def _fit_prototypes(self) -> None:
-        observed = self._discriminant.means
-        n_axes = observed.shape[1]
         names = [str(name) for name in self.classes_]
         self.tree_ = species_tree(names, self.kinship, self.taxonomy)
-        self._tips = self.tree_.tips[self.tree_.tip_positions(names)]
-        self._observed = np.zeros((len(names), n_axes))
-        self._observed[self._seen] = observed
-        with np.errstate(divide="ignore"):
-            self._noise = np.where(self.n_specimens_ > 0, self.noise / self.n_specimens_, np.inf)
-        if n_axes == 0:
+        self._observe(self.tree_)
+        if self._observed.shape[1] == 0:
             nothing = np.zeros(0)
             self.evolution_ = Evolution(nothing, nothing, nothing, nothing, 0.0)
             self.means_ = self.variances_ = np.zeros((len(names), 0))
@@ -190,6 +188,16 @@ class PhylogeneticPrototypes(ClassifierMixin, TransformerMixin, BaseEstimator):
         states = infer_states(self.tree_, self._tips, self._observed, self._noise, self.evolution_)
         self.means_ = states.mean[self._tips]
         self.variances_ = states.variance[self._tips]
+
+    def _observe(self, tree: Tree) -> None:
+        """Put the means that were seen, and their noise, at the tips of the tree."""
+        observed = self._discriminant.means
+        names = [str(name) for name in self.classes_]
+        self._tips = tree.tips[tree.tip_positions(names)]
+        self._observed = np.zeros((len(names), observed.shape[1]))
+        self._observed[self._seen] = observed
+        with np.errstate(divide="ignore"):
+            self._noise = np.where(self.n_specimens_ > 0, self.noise / self.n_specimens_, np.inf)
 
     def with_kinship(
         self,
@@ -281,6 +289,65 @@ class PhylogeneticPrototypes(ClassifierMixin, TransformerMixin, BaseEstimator):
             points, known, self.tree_, self._tips, self._observed, self._noise, self.evolution_,
             spread=self.spread,
         )  # fmt: skip
+
+    def state(self) -> tuple[dict[str, Any], dict[str, AnyArray]]:
+        """Return all that was learned, as a JSON-able mapping and named arrays.
+
+        Returns
+        -------
+        (dict, dict of str to array)
+            What `from_state` takes. Classes are kept as text.
+        """
+        check_is_fitted(self)
+        words = {
+            "classes": [str(name) for name in self.classes_],
+            "tree": self.tree_.to_dict(),
+            "process": self.process,
+            "noise": float(self.noise),
+            "spread": float(self.spread),
+            "shrinkage": float(self._discriminant.shrinkage),
+            "log_likelihood": float(self.evolution_.log_likelihood),
+        }
+        arrays: dict[str, AnyArray] = {
+            "seen": self._seen,
+            "n_specimens": self.n_specimens_,
+            "means": self.means_,
+            "variances": self.variances_,
+        }
+        arrays |= {f"axes.{part}": getattr(self._discriminant, part) for part in _AXES}
+        arrays |= {f"evolution.{part}": getattr(self.evolution_, part) for part in _EVOLUTION}
+        return words, arrays
+
+    @classmethod
+    def from_state(
+        cls, words: Mapping[str, Any], arrays: Mapping[str, AnyArray]
+    ) -> PhylogeneticPrototypes:
+        """Build a fitted classifier from what `state` returned.
+
+        Parameters
+        ----------
+        words, arrays : mapping
+            The two parts of the state.
+        """
+        model = cls(process=words["process"], noise=words["noise"], spread=words["spread"])
+        model.classes_ = np.array(words["classes"], dtype=object)
+        model._seen = np.asarray(arrays["seen"])
+        model.n_specimens_ = np.asarray(arrays["n_specimens"])
+        model._discriminant = Discriminant(
+            **{part: np.asarray(arrays[f"axes.{part}"]) for part in _AXES},
+            shrinkage=words["shrinkage"],
+            rank_variances={},
+        )
+        model.n_features_in_ = len(model._discriminant.xbar)
+        model.tree_ = Tree.from_dict(words["tree"])
+        model._observe(model.tree_)
+        model.evolution_ = Evolution(
+            **{part: np.asarray(arrays[f"evolution.{part}"]) for part in _EVOLUTION},
+            log_likelihood=words["log_likelihood"],
+        )
+        model.means_ = np.asarray(arrays["means"])
+        model.variances_ = np.asarray(arrays["variances"])
+        return model
 
     @property
     def discriminant_(self) -> Discriminant:

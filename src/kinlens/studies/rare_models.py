@@ -24,7 +24,15 @@ from kinlens.rng import RandomStreams
 from kinlens.studies.rare_task import RareSplit, RareTask
 from kinlens.typing import BoolArray, FloatArray, IntArray, ObjectArray
 
-__all__ = ["NETWORKS", "PROTOTYPES", "Fitted", "Naming", "fit_models"]
+__all__ = [
+    "NETWORKS",
+    "PROTOTYPES",
+    "Answering",
+    "Fitted",
+    "Naming",
+    "fit_answering",
+    "fit_models",
+]
 
 PROTOTYPES = (
     "prototypes",
@@ -130,26 +138,15 @@ def fit_models(
     advance : callable
         Told after each model.
     """
-    vectors, species = task.vectors, task.species
     trees = _trees(task, streams)
-    hearing = _hearing(task, split, streams)
-    inner = PhylogeneticPrototypes(candidates=task.names).fit(
-        vectors[hearing.learned], species[hearing.learned], task.specimens[hearing.learned]
-    )
-    # Validation pictures are never learned from, so that what they calibrate is this very model.
-    outer = PhylogeneticPrototypes(candidates=task.names).fit(
-        vectors[split.train], species[split.train], task.specimens[split.train]
-    )
-    test = outer.transform(vectors[split.test])
+    learners = _Learners.of(task, split, streams)
+    outer = learners.outer
+    test = outer.transform(task.vectors[split.test])
     namings = {"class_means": _class_means(outer, test)}
     gates: dict[str, SeenGate] = {}
     for name in PROTOTYPES:
         tree, taxonomy = trees[name]
-        judged, gate = _chosen(inner, tree, taxonomy, task, hearing, noises)
-        model = outer.with_kinship(
-            tree, taxonomy=taxonomy, noise=judged.noise, spread=judged.spread
-        )
-        gate = _recalibrated(gate, model, task, split)
+        model, gate = learners.under(tree, taxonomy, noises)
         scores = log_densities(test, model.means_, model.spread + model.variances_)
         namings[name] = Naming(name, model.classes_, gate(scores, model.n_specimens_ > 0))
         gates[name] = gate
@@ -167,13 +164,84 @@ def fit_models(
     return Fitted(
         namings,
         fitted,
-        judged.noise,
-        judged.spread,
+        fitted.noise,
+        fitted.spread,
         probabilities,
         sets.predict(probabilities),
         odds,
         branch,
     )
+
+
+@dataclass(frozen=True, eq=False)
+class Answering:
+    """All that is needed to answer for pictures that come later.
+
+    Parameters
+    ----------
+    prototypes : PhylogeneticPrototypes
+        Under the true tree.
+    gate : SeenGate
+        From its scores to calibrated log probabilities.
+    sets : ConformalSets
+        Which species are candidates.
+    """
+
+    prototypes: PhylogeneticPrototypes
+    gate: SeenGate
+    sets: ConformalSets
+
+
+def fit_answering(
+    task: RareTask,
+    split: RareSplit,
+    streams: RandomStreams,
+    *,
+    noises: tuple[float, ...],
+    error_rate: float,
+) -> Answering:
+    """Fit what answers for new pictures: the prototypes under the true tree, without controls.
+
+    Parameters
+    ----------
+    task, split, streams, noises, error_rate
+        As for `fit_models`.
+    """
+    model, gate = _Learners.of(task, split, streams).under(task.tree, None, noises)
+    return Answering(model, gate, _candidate_sets(model, gate, task, split, error_rate))
+
+
+@dataclass(frozen=True, eq=False)
+class _Learners:
+    """Axes and means learned once for all trees, and what choices are made on."""
+
+    task: RareTask
+    split: RareSplit
+    hearing: _Hearing
+    inner: PhylogeneticPrototypes
+    outer: PhylogeneticPrototypes
+
+    @classmethod
+    def of(cls, task: RareTask, split: RareSplit, streams: RandomStreams) -> _Learners:
+        hearing = _hearing(task, split, streams)
+        # Validation pictures are never learned from, so that what they calibrate is this model.
+        inner, outer = (
+            PhylogeneticPrototypes(candidates=task.names).fit(
+                task.vectors[rows], task.species[rows], task.specimens[rows]
+            )
+            for rows in (hearing.learned, split.train)
+        )
+        return cls(task, split, hearing, inner, outer)
+
+    def under(
+        self, tree: Tree | None, taxonomy: Taxonomy | None, noises: tuple[float, ...]
+    ) -> tuple[PhylogeneticPrototypes, SeenGate]:
+        """Return the model under one tree, with its noise, spread and gate chosen."""
+        judged, gate = _chosen(self.inner, tree, taxonomy, self.task, self.hearing, noises)
+        model = self.outer.with_kinship(
+            tree, taxonomy=taxonomy, noise=judged.noise, spread=judged.spread
+        )
+        return model, _recalibrated(gate, model, self.task, self.split)
 
 
 Trees = dict[str, tuple[Tree | None, Taxonomy | None]]

@@ -9,7 +9,8 @@ on, `streams` draw, and `resources` say where to compute.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -89,6 +90,12 @@ class RareTask:
         As the user wrote it.
     skipped : tuple of Skipped
         Pictures that could not be read.
+    fingerprint : str
+        Of the encoder, which must be the same again for new pictures.
+    view_means : dict of str to array of shape (d,)
+        What was taken off the pictures of each view; empty when views are not known.
+    told : tuple of str
+        Species without a picture that may be answered too.
     """
 
     table: SpecimenTable
@@ -103,15 +110,18 @@ class RareTask:
     taxonomy: Taxonomy
     embedder: str
     skipped: tuple[Skipped, ...]
+    fingerprint: str = ""
+    view_means: Mapping[str, FloatArray] = field(default_factory=dict)
+    told: tuple[str, ...] = ()
 
     @property
     def names(self) -> tuple[str, ...]:
         """All species, sorted."""
-        return tuple(sorted(set(self.species)))
+        return tuple(sorted({*self.species, *self.told}))
 
     def genus_of(self) -> dict[str, str]:
         """Return the genus of each species, "" where unknown."""
-        return dict(zip(self.species, self.genus, strict=True))
+        return dict.fromkeys(self.told, "") | dict(zip(self.species, self.genus, strict=True))
 
     def specimens_of(self, rows: IntArray) -> dict[str, int]:
         """Count the specimens of each species among `rows`, 0 for those that have none."""
@@ -154,9 +164,10 @@ def prepare(collection: Collection, config: TaskConfig, resources: Resources) ->
         if "genus" in taxonomy.ranks
         else [""] * len(species)
     )
+    vectors, view_means = _centred_views(_finite(embedded.values[named], table), table)
     return RareTask(
         table=table,
-        vectors=_centred_views(embedded.values[named], table),
+        vectors=vectors,
         species=species,
         specimens=np.asarray(table.specimen_codes),
         genus=np.array(genus, dtype=object),
@@ -167,6 +178,8 @@ def prepare(collection: Collection, config: TaskConfig, resources: Resources) ->
         taxonomy=taxonomy,
         embedder=config.embedder,
         skipped=embedded.skipped,
+        fingerprint=str(embedded.provenance["fingerprint"]),
+        view_means=view_means,
     )
 
 
@@ -258,13 +271,30 @@ def _sequence_distances(collection: Collection) -> DistanceMatrix | None:
     return DistanceMatrix(tuple(names), np.sqrt(np.maximum((gaps + gaps.T) / 2, 0.0)))
 
 
-def _centred_views(values: Float32Array, table: SpecimenTable) -> FloatArray:
-    """Take the mean of each view off its pictures: both sides of a shell are then comparable."""
-    centred = np.asarray(values, dtype=np.float64)
+def _finite(values: Float32Array, table: SpecimenTable) -> FloatArray:
+    wrong = np.flatnonzero(~np.isfinite(values).all(axis=1))
+    if len(wrong):
+        raise InputError(
+            f"{len(wrong):,} of {len(values):,} pictures have features that are no finite numbers",
+            offenders=[str(table.image[row]) for row in wrong.tolist()],
+            remedy="Look at these pictures, take them out, or choose another embedder.",
+        )
+    return np.asarray(values, dtype=np.float64)
+
+
+def _centred_views(
+    values: FloatArray, table: SpecimenTable
+) -> tuple[FloatArray, dict[str, FloatArray]]:
+    """Take the mean of each view off its pictures: both sides of a shell are then comparable.
+
+    Returns the pictures, and what was taken off, by view.
+    """
     if "view" not in table.frame.columns:
-        return centred
+        return values, {}
     views = table.frame["view"].astype("string").fillna("").to_numpy(dtype=object)
-    for view in set(views):
+    centred, means = values.copy(), {}
+    for view in sorted(set(views)):
         rows = views == view
-        centred[rows] -= centred[rows].mean(axis=0)
-    return centred
+        means[str(view)] = values[rows].mean(axis=0)
+        centred[rows] -= means[str(view)]
+    return centred, means

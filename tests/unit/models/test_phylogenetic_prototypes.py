@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 from sklearn.utils.estimator_checks import parametrize_with_checks
@@ -166,3 +168,21 @@ def test_twins_that_the_tree_cannot_tell_apart_are_no_obstacle(rng: np.random.Ge
     model = PhylogeneticPrototypes(kinship=twins).fit(X, list("aabbcc"))
     assert np.isfinite(model.predict_proba(X)).all()
     assert model.predict(X[4:]).tolist() == ["c", "c"]
+
+
+def test_what_was_learned_is_written_down_and_read_back(rng: np.random.Generator) -> None:
+    clade = Clade(rng, n_species=20)
+    X, y = clade.pictures(np.where(np.arange(20) < 3, 0, 4))
+    model = PhylogeneticPrototypes(
+        kinship=clade.tree, candidates=clade.names, noise=2.0, spread=3.0
+    ).fit(X, y)
+    words, arrays = model.state()
+    again = PhylogeneticPrototypes.from_state(json.loads(json.dumps(words)), arrays)
+    fresh, _ = clade.pictures(np.full(20, 2))
+    np.testing.assert_array_equal(again.predict_proba(fresh), model.predict_proba(fresh))
+    assert again.predict(fresh).tolist() == model.predict(fresh).tolist()
+    first, second = model.place(fresh), again.place(fresh)
+    np.testing.assert_array_equal(first.log_odds, second.log_odds)
+    assert [first.tree.tips_below(n) for n in first.node.tolist()] == [
+        second.tree.tips_below(n) for n in second.node.tolist()
+    ]
