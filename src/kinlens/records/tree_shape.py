@@ -20,6 +20,7 @@ __all__ = [
     "resolved",
     "rooted_at_midpoint",
     "rooted_by_outgroup",
+    "untangled",
 ]
 
 # A root that falls this close to a node, as a share of the tree's height, is put on the node.
@@ -178,6 +179,31 @@ def ladderized(tree: Tree) -> Tree:
     n_below = (tree.tip_stop - tree.tip_start).tolist()
     length = tree.length.tolist() if tree.has_lengths else None
     return _placed(tree.parent.tolist(), length, list(tree.names), n_below)
+
+
+def untangled(tree: Tree, wanted: Mapping[str, float]) -> Tree:
+    """Turn clades at every node so that tips stand as near to `wanted` as turning allows.
+
+    Parameters
+    ----------
+    tree : Tree
+        What is turned; its topology and lengths stay.
+    wanted : mapping of str to float
+        A rank for each tip name.
+
+    Examples
+    --------
+    >>> tree = Tree.from_parents([-1, 0, 0, 1, 1], None, ["", "", "c", "a", "b"])
+    >>> untangled(tree, {"c": 0, "b": 1, "a": 2}).tip_names
+    ('c', 'b', 'a')
+    """
+    total = np.zeros(tree.n_nodes)
+    total[tree.tips] = [wanted[name] for name in tree.tip_names]
+    for node in range(tree.n_nodes - 1, 0, -1):
+        total[tree.parent[node]] += total[node]
+    length = tree.length.tolist() if tree.has_lengths else None
+    mean = total / (tree.tip_stop - tree.tip_start)
+    return _placed(tree.parent.tolist(), length, list(tree.names), mean.tolist())
 
 
 def grafted(tree: Tree, tips: Mapping[str, int]) -> Tree:

@@ -27,7 +27,6 @@ __all__ = [
     "tip_heights",
     "tree_with_pictures",
     "tree_with_values",
-    "untangled",
 ]
 
 _MOST_NAMED_GROUPS = 10
@@ -47,40 +46,6 @@ def tip_heights(tree: Tree) -> FloatArray:
             first[above] = min(first[above], height[node])
             last[above] = max(last[above], height[node])
     return height
-
-
-def untangled(tree: Tree, wanted: Mapping[str, float]) -> Tree:
-    """Turn clades at every node so that tips stand as near to `wanted` as turning allows.
-
-    Parameters
-    ----------
-    tree : Tree
-        What is turned; its topology and lengths stay.
-    wanted : mapping of str to float
-        A rank for each tip name.
-
-    Examples
-    --------
-    >>> tree = Tree.from_parents([-1, 0, 0, 1, 1], None, ["", "", "c", "a", "b"])
-    >>> untangled(tree, {"c": 0, "b": 1, "a": 2}).tip_names
-    ('c', 'b', 'a')
-    """
-    total = np.zeros(tree.n_nodes)
-    total[tree.tips] = [wanted[name] for name in tree.tip_names]
-    for node in range(tree.n_nodes - 1, 0, -1):
-        total[tree.parent[node]] += total[node]
-    mean = total / (tree.tip_stop - tree.tip_start)
-    order: list[int] = []
-    waiting = [0]
-    while waiting:
-        node = waiting.pop()
-        order.append(node)
-        waiting += sorted(tree.children(node).tolist(), key=lambda child: -mean[child])
-    place = np.empty(tree.n_nodes, dtype=np.int64)
-    place[order] = np.arange(tree.n_nodes)
-    parent = [int(place[tree.parent[node]]) if tree.parent[node] >= 0 else -1 for node in order]
-    names = tuple(tree.names[node] for node in order)
-    return Tree(np.array(parent), tree.length[order], names, tree.has_lengths)
 
 
 def _draw_tree(
@@ -231,7 +196,7 @@ def tanglegram(
     Parameters
     ----------
     left, right : Tree
-        With the same tip names; turn the right one by `untangled` first.
+        With the same tip names; turn the right one by `records.tree_shape.untangled` first.
     left_title, right_title : str
         What the trees are made from.
     marked : sequence of str

@@ -16,7 +16,7 @@ from kinlens.models.pooling import unit_rows
 from kinlens.records.distances import DistanceMatrix
 from kinlens.records.result import FigureRecord
 from kinlens.records.tree import Tree
-from kinlens.records.tree_shape import ladderized, rooted_at_midpoint
+from kinlens.records.tree_shape import ladderized, rooted_at_midpoint, untangled
 from kinlens.report import trees
 from kinlens.report.figure import INK, MUTED, PALETTE, finish, themed_figure
 from kinlens.studies.kinship import KinshipFindings
@@ -264,7 +264,7 @@ def tangle_figure(found: KinshipFindings) -> FigureRecord | None:
     if image_tree.height <= 0:
         return None
     rank = {name: float(place) for place, name in enumerate(tree.tip_names)}
-    image_tree = trees.untangled(image_tree, rank)
+    image_tree = untangled(image_tree, rank)
     apart = normalised_robinson_foulds(tree, image_tree)
     place = {name: i for i, name in enumerate(image_tree.tip_names)}
     moved = sorted(labels, key=lambda name: -abs(place[name] - rank[name]))

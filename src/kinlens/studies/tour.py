@@ -76,8 +76,8 @@ class Tour:
 def run_tour(
     out: str | Path,
     *,
-    species: int = 24,
-    images: int = 600,
+    species: int = 80,
+    images: int = 720,
     seed: int = 1,
     resources: Resources | None = None,
     resume: bool = False,
@@ -116,7 +116,7 @@ def run_tour(
     resources = resources or Resources()
     if resume and force:
         raise UsageError("--resume goes on with a tour and --force replaces it: give only one.")
-    snails = WorldConfig(name="Simulated snails", species=species, images=images)
+    snails = WorldConfig(name="Simulated snails", species=species, images=images, gene_effect=2.0)
     _make_world(snails, out / "dataset", seed=seed, resources=resources, resume=resume, force=force)
     stops = {name: STOPS.get(name, _NO_STOP) for name in STUDIES}
     if any(stop.dataset == "cells" for stop in stops.values()):
@@ -276,9 +276,9 @@ STOPS: Mapping[str, Stop] = {
     "seqdist": Stop(
         _truth_of_seqdist,
         {
-            "encoders": ("linear",),
+            "encoders": ("cnn",),
             "geometries": ("hyperbolic",),
-            "epochs": 20,
+            "epochs": 40,
             "cluster_repeats": 0,
             "cluster_epochs": 10,
             "replicates": 200,

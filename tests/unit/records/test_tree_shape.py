@@ -14,6 +14,7 @@ from kinlens.records.tree_shape import (
     resolved,
     rooted_at_midpoint,
     rooted_by_outgroup,
+    untangled,
 )
 from kinlens.simulate.tree_noise import with_branch_noise
 from kinlens.simulate.trees import birth_death_tree
@@ -179,3 +180,18 @@ def test_new_tips_reach_as_deep_as_their_clade() -> None:
     assert depth == {"a": 3, "b": 4, "x": 4, "c": 5, "y": 5}
     with pytest.raises(UsageError, match="internal nodes; 2 is none"):
         grafted(tree, {"x": 2})
+
+
+def test_untangling_turns_clades_and_nothing_else() -> None:
+    tree = four_tips()
+    turned = untangled(tree, {"a": 3, "b": 2, "c": 1, "d": 0})
+    assert turned.tip_names == ("d", "c", "b", "a")
+    assert distances(turned) == distances(tree)
+
+
+def test_untangling_undoes_a_shuffle() -> None:
+    tree = birth_death_tree(40, rng=np.random.default_rng(3))
+    rank = {name: place for place, name in enumerate(tree.tip_names)}
+    shuffled = untangled(tree, {name: place * 7 % 40 for name, place in rank.items()})
+    assert shuffled.tip_names != tree.tip_names
+    assert untangled(shuffled, rank).tip_names == tree.tip_names

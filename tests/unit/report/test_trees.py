@@ -12,7 +12,6 @@ from kinlens.report.trees import (
     tanglegram,
     tip_heights,
     tree_with_pictures,
-    untangled,
 )
 
 WORDS = {"name": "figure", "title": "A title", "caption": "A caption."}
@@ -27,21 +26,6 @@ def tree() -> Tree:
 
 def test_parents_stand_amid_their_children(tree: Tree) -> None:
     assert tip_heights(tree).tolist() == [2.25, 0.5, 0, 1, 2, 4, 3, 4, 5]
-
-
-def test_untangling_keeps_the_tree(tree: Tree) -> None:
-    wanted = {name: -i for i, name in enumerate(tree.tip_names)}
-    turned = untangled(tree, wanted)
-    assert turned.tip_names == tree.tip_names[::-1]
-    for name in tree.tip_names:
-        one, other = (t.depths()[t.mrca([name])] for t in (tree, turned))
-        assert one == other
-
-
-def test_untangling_undoes_a_shuffle(tree: Tree) -> None:
-    rank = {name: float(i) for i, name in enumerate(tree.tip_names)}
-    shuffled = untangled(tree, {name: ord(name) * 5 % 7 for name in tree.tip_names})
-    assert untangled(shuffled, rank).tip_names == tree.tip_names
 
 
 def test_figures_show_every_tip(tree: Tree) -> None:
