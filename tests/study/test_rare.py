@@ -19,7 +19,7 @@ from kinlens.records.taxonomy import Taxonomy
 from kinlens.records.tree import Tree
 from kinlens.rng import RandomStreams
 from kinlens.simulate.trees import taxonomy_of, yule_tree
-from kinlens.studies import rare_figures, rare_task
+from kinlens.studies import rare_figures, rare_report, rare_task
 from kinlens.studies.rare import RareConfig, run
 
 N_SPECIES = 60
@@ -74,7 +74,7 @@ def found(monkeypatch: pytest.MonkeyPatch, clade: tuple[Collection, np.ndarray])
     )
 
     # The map takes half a minute to compile and is tested where it is made.
-    monkeypatch.setattr(rare_figures, "plane_map", lambda vectors, *, seed: vectors[:, :2])
+    monkeypatch.setattr(rare_report, "plane_map", lambda vectors, *, seed: vectors[:, :2])
 
     def study(given: Collection = collection, seed: int = 1, **settings: object) -> StudyResult:
         config = RareConfig(

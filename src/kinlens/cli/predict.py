@@ -46,9 +46,11 @@ def predict(
     """Name new pictures, or place them in the tree, with a finished run.
 
     Gives one row a picture. From a run of taxa: the name at each rank with its calibrated
-    confidence, the deepest rank that is safe, and the set of candidates. From a run of kinship:
-    the nearest species with its distance and interval, the branch, and whether the picture belongs
-    to the tree at all. A picture that cannot be read gets a row with the reason.
+    confidence, the deepest rank that is safe, and the set of candidates. From a run of rare: the
+    same, species without a picture among them, and whether it looks like none of the species, with
+    the branch where it would attach. From a run of kinship: the nearest species with its distance
+    and interval, the branch, and whether the picture belongs to the tree at all. A picture that
+    cannot be read gets a row with the reason.
     """
     from kinlens.atomic import write_frame
     from kinlens.parallel import Resources

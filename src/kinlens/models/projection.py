@@ -10,11 +10,11 @@ from kinlens.errors import UsageError
 from kinlens.optional import need
 from kinlens.typing import Float32Array, FloatArray
 
-__all__ = ["plane_map"]
+__all__ = ["neighbour_map", "plane_map"]
 
 # UMAP's neighbour graph is built in this many principal components: enough for what a map can show.
 _COMPONENTS = 50
-_FEWEST_FOR_UMAP = 12
+_FEWEST = 12
 
 
 def plane_map(
@@ -49,7 +49,7 @@ def plane_map(
     if vectors.ndim != 2 or len(vectors) == 0:
         raise UsageError(f"vectors must have shape (n, d) with n > 0, not {vectors.shape}.")
     components = _principal_components(np.asarray(vectors, dtype=np.float64), seed)
-    if len(vectors) < _FEWEST_FOR_UMAP:
+    if len(vectors) < _FEWEST:
         padded = np.zeros((len(vectors), 2))
         padded[:, : components.shape[1]] = components[:, :2]
         return padded
@@ -65,6 +65,51 @@ def plane_map(
         init="pca",
     )
     return np.asarray(reducer.fit_transform(components.astype(np.float32)), dtype=np.float64)
+
+
+def neighbour_map(
+    points: Float32Array | FloatArray, *, seed: int, perplexity: float = 30.0
+) -> FloatArray:
+    """Lay points out in the plane by t-SNE, which fills it evenly and keeps axes as they are.
+
+    Parameters
+    ----------
+    points : array of shape (n, k)
+        Finite values; nothing is scaled.
+    seed : int
+        The same seed gives the same map.
+    perplexity : float
+        Neighbours that count as near; fewer when there are fewer than three times as many points.
+
+    Returns
+    -------
+    array of shape (n, 2)
+        Coordinates without unit. With fewer than 12 points, the first two principal components.
+
+    References
+    ----------
+    van der Maaten & Hinton (2008). Visualizing data using t-SNE. Journal of Machine Learning
+    Research 9: 2579-2605.
+
+    Examples
+    --------
+    >>> neighbour_map(np.eye(5), seed=0).shape
+    (5, 2)
+    """
+    from sklearn.decomposition import PCA
+    from sklearn.manifold import TSNE
+
+    if points.ndim != 2 or len(points) == 0:
+        raise UsageError(f"points must have shape (n, k) with n > 0, not {points.shape}.")
+    values = np.asarray(points, dtype=np.float64)
+    if len(values) < _FEWEST or values.shape[1] < 2:
+        padded = np.zeros((len(values), 2))
+        count = min(2, *values.shape)
+        padded[:, :count] = PCA(count, random_state=seed).fit_transform(values)
+        return padded
+    near = min(perplexity, (len(values) - 1) / 3)
+    layout = TSNE(2, init="pca", perplexity=near, random_state=seed).fit_transform(values)
+    return np.asarray(layout, dtype=np.float64)
 
 
 def _principal_components(vectors: FloatArray, seed: int) -> FloatArray:

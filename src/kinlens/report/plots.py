@@ -80,6 +80,7 @@ def _dots(axis: Axes, part: pd.DataFrame) -> None:
     if "null_mean" in part:
         axis.scatter(part["null_mean"], y, marker="|", s=60, c=MUTED, zorder=2)
     axis.set_ylim(-0.6, len(part) - 0.4)
+    axis.locator_params(axis="x", nbins=5)
 
 
 def coloured_scatter(

@@ -129,6 +129,7 @@ def tree_with_values(
     title: str,
     caption: str,
     value_label: str,
+    groups: Mapping[str, str] | None = None,
 ) -> FigureRecord:
     """Draw a tree with a bar at each tip, to the right of zero or to the left.
 
@@ -140,6 +141,8 @@ def tree_with_values(
         By tip name; tips without one have no bar.
     value_label : str
         What the bars measure.
+    groups : mapping of str to str, optional
+        Group of each tip; where tips have no room for their names, runs of one group are named.
     """
     n = tree.n_tips
     is_named = n <= 60
@@ -163,7 +166,23 @@ def tree_with_values(
         if is_named:
             names = [tip.replace("_", " ") for tip in tree.tip_names]
             right.set_yticks([place[tip] for tip in tree.tip_names], names, fontsize=6.5)
+        elif groups:
+            order = sorted(tree.tip_names, key=lambda tip: place[tip])
+            _name_runs(right, [groups.get(tip, "") for tip in order], [place[tip] for tip in order])
         return finish(figure, name=name, title=title, caption=caption)
+
+
+def _name_runs(axis: Axes, groups: Sequence[str], y: Sequence[float]) -> None:
+    """Write the name of each run of tips beside it, when it is long enough to be read."""
+    across = axis.get_yaxis_transform()
+    for start, stop, label in _runs(groups):
+        if label and stop - start >= max(2, 0.018 * len(groups)):
+            first, last = y[start], y[stop - 1]
+            axis.plot(
+                [1.02, 1.02], [first, last], color=MUTED, lw=1.2, transform=across, clip_on=False
+            )
+            words = label.replace("_", " ")
+            axis.text(1.04, (first + last) / 2, words, transform=across, va="center", fontsize=6.5)
 
 
 def _depth_axis(axis: Axes, tree: Tree, unit: str) -> None:

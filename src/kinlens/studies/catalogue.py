@@ -31,7 +31,7 @@ STUDIES = {
 }
 """Name of each study and the question that it answers."""
 
-PREDICTING = ("taxa", "kinship", "location")
+PREDICTING = ("taxa", "kinship", "location", "rare")
 """Studies whose runs answer for new pictures."""
 
 Run: TypeAlias = "Callable[[Collection, Config, RandomStreams, Resources], StudyResult]"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TypeAlias
@@ -24,7 +25,6 @@ from kinlens.explorer.asking import (
     AskAttention,
     AskPicture,
     AskSequence,
-    Name,
     PictureAnswer,
     Relative,
     SequenceHit,
@@ -41,7 +41,9 @@ from kinlens.records.tree import Tree
 from kinlens.studies.catalogue import PREDICTING, load_predictor
 from kinlens.studies.kinship_model import likeliest_views
 from kinlens.studies.new_pictures import EncoderOfRun
-from kinlens.studies.taxa_model import NamingModel, load_naming_model
+from kinlens.studies.picture_names import Namer, names_by_rare, names_by_taxa
+from kinlens.studies.rare_model import load_rare_model
+from kinlens.studies.taxa_model import load_naming_model
 from kinlens.typing import Float32Array, FloatArray, IntArray, ObjectArray
 
 __all__ = ["BackgroundPlacer", "PictureAnswerer", "answerers_for", "place_by"]
@@ -89,14 +91,11 @@ def answerers_for(
 def _picture_answerer(
     exhibit: Exhibit, weights: str | Path | None, resources: Resources
 ) -> AskPicture | None:
-    taxa, kinship = exhibit.run_of("taxa"), exhibit.run_of("kinship")
-    naming = None if taxa is None else load_naming_model(taxa.folder)
-    encoder, placing = None, None
-    if naming is not None:
-        encoder = EncoderOfRun(naming.embedder, naming.fingerprint, naming.n_channels)
+    run, encoder, naming = _naming_model(exhibit)
+    kinship, placing = exhibit.run_of("kinship"), None
     if kinship is not None:
         encoder, placing = _placing_model(kinship, encoder)
-    run = taxa or kinship
+    run = run or kinship
     if run is not None and encoder is not None:
         if encoder.n_channels != 3:
             return None  # one uploaded file holds no stains
@@ -105,9 +104,29 @@ def _picture_answerer(
         return PictureAnswerer(opened, naming=naming, place=place, resources=resources)
     for other in exhibit.runs:
         has_channels = other.dataset is not None and len(other.dataset.channels) > 0
-        if other.result.study in PREDICTING and not has_channels:
+        if other.result.study in PREDICTING and _has_model(other) and not has_channels:
             return _from_predictions(other, weights, resources)
     return None
+
+
+def _naming_model(
+    exhibit: Exhibit,
+) -> tuple[ShownRun | None, EncoderOfRun | None, Namer | None]:
+    """Load what names pictures: a run of `taxa`, or else one of `rare`."""
+    taxa, rare = exhibit.run_of("taxa"), exhibit.run_of("rare")
+    if taxa is not None:
+        named = load_naming_model(taxa.folder)
+        encoder = EncoderOfRun(named.embedder, named.fingerprint, named.n_channels)
+        return taxa, encoder, names_by_taxa(named)
+    if rare is not None and _has_model(rare):
+        model = load_rare_model(rare.folder)
+        encoder = EncoderOfRun(model.embedder, model.fingerprint, model.n_channels)
+        return rare, encoder, names_by_rare(model)
+    return None, None, None
+
+
+def _has_model(run: ShownRun) -> bool:
+    return (run.folder / "model" / "config.json").is_file()
 
 
 def _placing_model(
@@ -175,7 +194,7 @@ def _sequence_answerer(exhibit: Exhibit, resources: Resources) -> AskSequence | 
 
 def _attention_answerer(exhibit: Exhibit, resources: Resources) -> AskAttention | None:
     run = exhibit.run_of("location")
-    if run is None or run.dataset is None or not (run.folder / "model" / "config.json").is_file():
+    if run is None or run.dataset is None or not _has_model(run):
         return None
     # It imports torch, which most explorers never need.
     from kinlens.studies.location_attention import attention_by
@@ -190,8 +209,8 @@ class PictureAnswerer:
     ----------
     encoder : ImageEncoder
         The one of the run.
-    naming : NamingModel, optional
-        From a run of `taxa`.
+    naming : callable, optional
+        Takes a vector and returns names; from a run of `taxa` or `rare`.
     place : callable, optional
         Takes a vector and returns its place in the tree, or None and why there is none.
     resources : Resources, optional
@@ -202,7 +221,7 @@ class PictureAnswerer:
         self,
         encoder: ImageEncoder,
         *,
-        naming: NamingModel | None = None,
+        naming: Namer | None = None,
         place: Placer | None = None,
         resources: Resources | None = None,
     ) -> None:
@@ -228,21 +247,7 @@ class PictureAnswerer:
         place, note = (None, "") if self._place is None else self._place(values[0])
         if self._naming is None:
             return PictureAnswer(vector=values[0], place=place, place_note=note)
-        row = self._naming.table(values).iloc[0]
-        names = tuple(
-            Name(rank, str(row[rank]), float(row[f"{rank}_probability"]))
-            for rank in self._naming.classifier.lineages_.ranks
-            if isinstance(row[rank], str)
-        )
-        return PictureAnswer(
-            names=names,
-            safe=next((name for name in names if name.rank == row["safe_rank"]), None),
-            candidates=tuple(filter(None, str(row["candidates"]).split(";"))),
-            error_rate=self._naming.safe.error_rate,
-            vector=values[0],
-            place=place,
-            place_note=note,
-        )
+        return replace(self._naming(values[0]), place=place, place_note=note)
 
 
 def place_by(model: KinshipEmbedder, vector: Float32Array) -> tuple[TreePlace | None, str]:

@@ -20,6 +20,7 @@ from kinlens.records.collection import Collection
 from kinlens.records.result import StudyResult, metrics_frame
 from kinlens.rng import RandomStreams
 from kinlens.studies.rare_anchors import anchor_reports
+from kinlens.studies.rare_model import fit_rare_model
 from kinlens.studies.rare_models import NETWORKS, PROTOTYPES, fit_models
 from kinlens.studies.rare_qualities import quality_rows
 from kinlens.studies.rare_report import RareFindings, report_of
@@ -54,6 +55,11 @@ class RareConfig(Config):
         default=(1.0, 2.0, 4.0, 16.0, 64.0, 256.0),
         min_length=1,
         description="Noise of a specimen among which validation chooses, see the prototypes.",
+    )
+    name_unpictured: bool = Field(
+        default=True,
+        description="Let the model that answers for new pictures also name species that are in the "
+        "tree and have no picture.",
     )
     networks: bool = Field(
         default=True, description="Train the published network, its stages and its controls too."
@@ -120,7 +126,13 @@ def run(
     with resources.progress.task("Scoring", 1) as bar:
         found = _findings(task, repeats, anchors, config, streams)
         bar.advance()
-    return report_of(collection, found, config=config, streams=streams)
+    with (
+        resources.progress.task("Learning to name new pictures", 1) as bar,
+        need("threadpoolctl").threadpool_limits(1),
+    ):
+        model = fit_rare_model(task, len(collection.channels) or 3, config, streams)
+        bar.advance()
+    return report_of(collection, found, model, config=config, streams=streams)
 
 
 def _findings(

@@ -12,12 +12,13 @@ import numpy as np
 import pandas as pd
 
 from kinlens.io.thumbnails import read_thumbnail
-from kinlens.models.projection import plane_map
+from kinlens.models.projection import neighbour_map
 from kinlens.records.collection import Collection
 from kinlens.records.result import FigureRecord
 from kinlens.records.tree import Tree
 from kinlens.records.tree_shape import ladderized
 from kinlens.report import plots
+from kinlens.report.anchors import map_with_anchors
 from kinlens.report.pictures import Tile, picture_rows
 from kinlens.report.search import searches_both_ways
 from kinlens.report.trees import tree_with_values
@@ -47,6 +48,7 @@ _SHOWN = {
     "prototypes": "with the tree",
     "prototypes_permuted": "tree permuted",
     "class_means": "class means",
+    "genus_guess": "guess within the genus",
     "aligned_long_tail": "published network, aligned",
 }
 _PANELS = {
@@ -181,7 +183,7 @@ def tree_figure(tree: Tree, species: pd.DataFrame) -> FigureRecord:
     tree : Tree
         Of all species.
     species : pandas.DataFrame
-        With ``gain``.
+        With ``gain`` and ``genus``.
     """
     known = species.dropna(subset=["gain"])
     return tree_with_values(
@@ -196,39 +198,49 @@ def tree_figure(tree: Tree, species: pd.DataFrame) -> FigureRecord:
             "to be read."
         ),
         value_label="gain in accuracy",
+        groups=dict(zip(species["species"], species["genus"], strict=True)),
     )
 
 
 def map_figure(task: RareTask, repeat: Repeat, *, seed: int) -> FigureRecord:
-    """Lay out pictures with the prototypes that they are compared with.
+    """Draw test pictures and the prototypes in the midst of which they should lie.
 
     Parameters
     ----------
     task : RareTask
         With the pictures.
     repeat : Repeat
-        Whose prototypes are shown.
+        Whose test pictures and prototypes are shown.
     seed : int
         Fixes the map.
     """
-    model = repeat.fitted.prototypes
-    test = repeat.split.test
-    points = model.transform(task.vectors[test])
-    plane = plane_map(np.vstack([points, model.means_]), seed=seed)
+    model, test = repeat.fitted.prototypes, repeat.split.test
+    names, species = model.classes_.astype(str), task.species[test].astype(str)
+    plane = neighbour_map(np.vstack([model.transform(task.vectors[test]), model.means_]), seed=seed)
+    pictures, prototypes = plane[: len(test)], plane[len(test) :]
+    middles = np.full(prototypes.shape, np.nan)
+    for place, name in enumerate(names):
+        if (species == name).any():
+            middles[place] = np.median(pictures[species == name], axis=0)
     genus_of = task.genus_of()
-    groups = [genus_of.get(name, "") for name in task.species[test]]
-    none = model.n_specimens_ == 0
-    groups += ["prototype, no picture" if is_new else "prototype" for is_new in none]
-    return plots.coloured_scatter(
-        plane,
-        groups,
+    is_told = model.n_specimens_ == 0
+    return map_with_anchors(
+        pictures,
+        [str(genus) for genus in task.genus[test]],
+        anchors=prototypes,
+        anchor_groups=[genus_of.get(name, "") for name in names],
+        middles=middles,
+        is_told=is_told,
         name="map",
-        title="Pictures and the prototypes that relatives and pictures made",
+        title="Pictures, and where genes say that they should be",
         caption=(
-            f"UMAP of {len(test):,} test pictures of the last repeat and {len(none):,} prototypes, "
-            f"{int(none.sum())} of them of species without a picture, on whitened axes; coloured "
-            "by the commonest genera. Distances across the map mean nothing; neighbourhoods do."
+            f"t-SNE of the {len(test):,} test pictures and the {len(names):,} prototypes of the "
+            "last repeat, on whitened axes, coloured by the commonest genera. Diamonds: species "
+            f"with pictures to learn from. Stars: the {int(is_told.sum())} withheld species, "
+            "placed by their relatives alone; a line leads to the middle of their pictures. "
+            "Distances across the map mean nothing; neighbourhoods do."
         ),
+        axis_labels=("t-SNE 1", "t-SNE 2"),
     )
 
 

@@ -7,16 +7,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from kinlens.embed.container import to_anndata
 from kinlens.geometry.patristic import patristic_distances
 from kinlens.models.anchors import AnchorReport
+from kinlens.models.projection import plane_map
 from kinlens.records.collection import Collection
 from kinlens.records.result import StudyResult
+from kinlens.records.slots import UMAP
 from kinlens.rng import RandomStreams
 from kinlens.studies import rare_figures as figures
+from kinlens.studies.rare_model import RareModel, branch_words
 from kinlens.studies.rare_retrieval import retrieval_table, shares_within
 from kinlens.studies.rare_scores import Repeat
 from kinlens.studies.rare_task import RareTask
@@ -63,7 +68,12 @@ class RareFindings:
 
 
 def report_of(
-    collection: Collection, found: RareFindings, *, config: WordsConfig, streams: RandomStreams
+    collection: Collection,
+    found: RareFindings,
+    model: RareModel,
+    *,
+    config: WordsConfig,
+    streams: RandomStreams,
 ) -> StudyResult:
     """Put tables, figures and words together.
 
@@ -73,6 +83,8 @@ def report_of(
         For its pictures and its name.
     found : RareFindings
         Every number.
+    model : RareModel
+        What answers for new pictures.
     config : WordsConfig
         What was asked for.
     streams : RandomStreams
@@ -108,6 +120,8 @@ def report_of(
         },
         table_captions=_CAPTIONS,
         figures=tuple(figure for figure in drawn if figure is not None),
+        embedding=_anndata(task, repeats[-1], seed=streams.integer("plane")),
+        model=model.state(),
         skipped=task.skipped,
     )
 
@@ -199,9 +213,18 @@ def _predictions(task: RareTask, repeat: Repeat) -> pd.DataFrame:
             "species_probability": fitted.probabilities.max(axis=1),
             "candidates": [";".join(classes[row]) for row in fitted.candidates],
             "newcomer_log_odds": fitted.newcomer_odds,
-            "attaches_to": [
-                below[0] if len(below) == 1 else f"{below[0]} | {below[-1]} ({len(below)})"
-                for below in fitted.branch
-            ],
+            "attaches_to": [branch_words(below) for below in fitted.branch],
         }
     )
+
+
+def _anndata(task: RareTask, repeat: Repeat, *, seed: int) -> Any:
+    encoded = task.encoded().astype(np.float32)
+    container = to_anndata(
+        encoded,
+        [str(image) for image in task.table.image],
+        obs=task.table.frame.assign(split=_split_table(task, repeat)["part"].to_numpy()),
+        provenance={"encoder": task.embedder, "fingerprint": task.fingerprint},
+    )
+    container.obsm[UMAP.key] = plane_map(encoded, seed=seed).astype(np.float32)
+    return container

@@ -119,6 +119,13 @@ class RareTask:
         """All species, sorted."""
         return tuple(sorted({*self.species, *self.told}))
 
+    def encoded(self) -> FloatArray:
+        """Return the pictures as the encoder made them, with the means of their views."""
+        vectors = np.asarray(self.vectors, dtype=np.float64)
+        if not self.view_means:
+            return vectors
+        return vectors + np.stack([self.view_means[view] for view in _views(self.table)])
+
     def genus_of(self) -> dict[str, str]:
         """Return the genus of each species, "" where unknown."""
         return dict.fromkeys(self.told, "") | dict(zip(self.species, self.genus, strict=True))
@@ -291,10 +298,15 @@ def _centred_views(
     """
     if "view" not in table.frame.columns:
         return values, {}
-    views = table.frame["view"].astype("string").fillna("").to_numpy(dtype=object)
+    views = _views(table)
     centred, means = values.copy(), {}
     for view in sorted(set(views)):
         rows = views == view
         means[str(view)] = values[rows].mean(axis=0)
         centred[rows] -= means[str(view)]
     return centred, means
+
+
+def _views(table: SpecimenTable) -> ObjectArray:
+    """Return the view of each picture, "" where it is not known."""
+    return table.frame["view"].astype("string").fillna("").to_numpy(dtype=object)

@@ -12,7 +12,9 @@ from kinlens.report.trees import (
     tanglegram,
     tip_heights,
     tree_with_pictures,
+    tree_with_values,
 )
+from kinlens.simulate.trees import yule_tree
 
 WORDS = {"name": "figure", "title": "A title", "caption": "A caption."}
 
@@ -46,3 +48,20 @@ def test_space_and_heatmaps_name_their_groups(tree: Tree) -> None:
         np.eye(6), np.ones((6, 6)), groups, left_title="l", right_title="r", **WORDS
     )
     assert both.svg.count(">middle<") == 3  # below both, and left of one
+
+
+def test_bars_stand_at_tips_and_runs_of_a_group_are_named_where_tips_are_not() -> None:
+    whole = yule_tree(80, np.random.default_rng(0))
+    names = list(whole.tip_names)
+    groups = {name: "Longus" if place < 30 else f"G{place}" for place, name in enumerate(names)}
+
+    def drawn(tree: Tree, values: dict[str, float]) -> str:
+        return tree_with_values(tree, values, groups=groups, value_label="gain", **WORDS).svg
+
+    svg = drawn(whole, {names[0]: 0.5, "nobody": 1.0})
+    assert svg.count("Longus") == 1
+    assert "G50" not in svg
+    assert names[0].replace("_", " ") not in svg
+    few = drawn(whole.prune(names[:20]), {names[0]: -0.5})
+    assert names[0].replace("_", " ") in few
+    assert "Longus" not in few

@@ -1,0 +1,373 @@
+"""The part of a `rare` run that answers later: which species a new picture shows, or that of none.
+
+Nothing is withheld here but the few specimens that probabilities are calibrated on. Species that
+have a place in the tree and no picture may be answered as well.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import pandas as pd
+from scipy.special import logsumexp
+
+from kinlens.errors import InputError
+from kinlens.io.results import read_model
+from kinlens.models.conformal import ConformalSets
+from kinlens.models.phylogenetic_prototypes import PhylogeneticPrototypes
+from kinlens.models.seen_gate import SeenGate
+from kinlens.models.species_tree import species_tree
+from kinlens.parallel import Resources
+from kinlens.records.tree import Tree
+from kinlens.rng import RandomStreams
+from kinlens.studies.new_pictures import EncoderOfRun, row_for_each
+from kinlens.studies.rare_models import fit_answering
+from kinlens.studies.rare_task import RareSplit, RareTask
+from kinlens.typing import BoolArray, Float32Array, FloatArray, ObjectArray
+
+__all__ = [
+    "AnsweringConfig",
+    "RareAnswers",
+    "RareModel",
+    "branch_words",
+    "fit_rare_model",
+    "load_rare_model",
+    "predict",
+]
+
+_FORMAT = 1
+# Of the species with two specimens or more, every so many-th gives one to calibration.
+_CALIBRATING = 4
+
+
+class AnsweringConfig(Protocol):
+    """The settings that decide how new pictures are answered."""
+
+    noises: tuple[float, ...]
+    error_rate: float
+    name_unpictured: bool
+
+
+@dataclass(frozen=True, eq=False)
+class RareAnswers:
+    """What the model says of some pictures.
+
+    Parameters
+    ----------
+    views : array of shape (n,)
+        The view that each was taken for, "" where no views are known.
+    probabilities : array of shape (n, n_species)
+        Calibrated.
+    candidates : array of bool, shape (n, n_species)
+        Species that the truth is among, at the error rate, for species that were learned from.
+    p_value : array of shape (n,)
+        How often a picture of a learned species is at least as strange.
+    branch : list of tuple of str
+        Species below the branch that each would hang on, were it of none of the species.
+    """
+
+    views: ObjectArray
+    probabilities: FloatArray
+    candidates: BoolArray
+    p_value: FloatArray
+    branch: list[tuple[str, ...]]
+
+
+@dataclass(frozen=True, eq=False)
+class RareModel:
+    """Prototypes on a tree, with all that turns a new picture into an answer.
+
+    Parameters
+    ----------
+    prototypes : PhylogeneticPrototypes
+        Under the true tree.
+    gate : SeenGate
+        From their scores to calibrated log probabilities.
+    sets : ConformalSets
+        Which species are candidates.
+    known_odds : array of shape (m,)
+        Log odds of being a newcomer, of pictures of learned species that were held out.
+    ranks : tuple of str
+        ``species`` and what is above it.
+    taxa : array of shape (n_species, n_ranks)
+        Name of each species at each rank, "" where unknown.
+    view_means : dict of str to array of shape (d,)
+        What is taken off the pictures of each view; empty when views were not known.
+    embedder, fingerprint : str
+        The encoder, and what must be the same again when new pictures are embedded.
+    n_channels : int
+        Bands of the pictures, or separate channel files.
+    """
+
+    prototypes: PhylogeneticPrototypes
+    gate: SeenGate
+    sets: ConformalSets
+    known_odds: FloatArray
+    ranks: tuple[str, ...]
+    taxa: ObjectArray
+    view_means: Mapping[str, FloatArray]
+    embedder: str
+    fingerprint: str
+    n_channels: int
+
+    def answers(self, vectors: Float32Array | FloatArray) -> RareAnswers:
+        """Answer for pictures as the encoder made them, shape (n, d)."""
+        centred, views = self._without_view(np.asarray(vectors, dtype=np.float64))
+        prototypes = self.prototypes
+        scores = prototypes.class_scores(centred)
+        probabilities = np.exp(self.gate(scores, prototypes.n_specimens_ > 0))
+        placed = prototypes.place(centred)
+        stranger = self.known_odds[None, :] >= placed.log_odds[:, None]
+        return RareAnswers(
+            views=views,
+            probabilities=probabilities,
+            candidates=self.sets.predict(probabilities),
+            p_value=(1.0 + stranger.sum(axis=1)) / (1.0 + len(self.known_odds)),
+            branch=[placed.tree.tips_below(node) for node in placed.node.tolist()],
+        )
+
+    def _without_view(self, vectors: FloatArray) -> tuple[FloatArray, ObjectArray]:
+        """Take off the mean of the view that each picture shows: where it looks least strange."""
+        if not self.view_means:
+            return vectors, np.full(len(vectors), "", dtype=object)
+        names = np.array(list(self.view_means), dtype=object)
+        each = np.stack([vectors - mean for mean in self.view_means.values()])  # (views, n, d)
+        likely = np.stack([logsumexp(self.prototypes.class_scores(x), axis=1) for x in each])
+        best = likely.argmax(axis=0)
+        return each[best, np.arange(len(vectors))], names[best]
+
+    def table(self, vectors: Float32Array | FloatArray) -> pd.DataFrame:
+        """Name pictures.
+
+        Parameters
+        ----------
+        vectors : array of shape (n, d)
+            As the encoder made them.
+
+        Returns
+        -------
+        pandas.DataFrame
+            One row a picture: the species and the taxa above it, each with the probability that
+            it is right; ``n_specimens`` that the species was learned from, 0 when only its
+            relatives speak for it; ``safe_rank`` and ``safe_name``, the lowest taxon that holds
+            all candidates; ``candidates`` (most probable first) and their number; ``p_value``,
+            how often a picture of a learned species is at least as strange; ``attaches_to``, the
+            branch where it would hang were it of none of them; ``view`` where views are known.
+        """
+        found = self.answers(vectors)
+        best = found.probabilities.argmax(axis=1)
+        columns: dict[str, object] = {}
+        for place, rank in enumerate(self.ranks):
+            own = self.taxa[best, place]
+            alike = (self.taxa[:, place][None, :] == own[:, None]) & (own != "")[:, None]
+            columns[rank] = np.where(own == "", None, own)
+            columns[f"{rank}_probability"] = np.where(
+                own == "", np.nan, (found.probabilities * alike).sum(axis=1)
+            )
+        safe = [self._safe(inside) for inside in found.candidates]
+        order = np.argsort(-found.probabilities, axis=1, kind="stable")
+        columns |= {
+            "n_specimens": self.prototypes.n_specimens_[best],
+            "safe_rank": [rank for rank, _name in safe],
+            "safe_name": [name for _rank, name in safe],
+            "n_candidates": found.candidates.sum(axis=1),
+            "candidates": [
+                ";".join(str(self.prototypes.classes_[c]) for c in row if inside[c])
+                for row, inside in zip(order, found.candidates, strict=True)
+            ],
+            "p_value": found.p_value,
+            "attaches_to": [branch_words(below) for below in found.branch],
+        }
+        if self.view_means:
+            columns["view"] = found.views
+        return pd.DataFrame(columns)
+
+    def _safe(self, inside: BoolArray) -> tuple[str, str]:
+        """Return rank and name of the lowest taxon that holds all candidates; "" for none."""
+        for place, rank in enumerate(self.ranks):
+            names = set(self.taxa[inside, place])
+            if len(names) == 1 and names != {""}:
+                return rank, str(names.pop())
+        return "", ""
+
+    def state(self) -> dict[str, Any]:
+        """Return what `load_rare_model` reads back, for ``StudyResult.model``."""
+        words, arrays = self.prototypes.state()
+        threshold = float(self.sets.thresholds_[0])
+        config = {
+            "format": _FORMAT,
+            "embedder": self.embedder,
+            "fingerprint": self.fingerprint,
+            "n_channels": self.n_channels,
+            "error_rate": self.sets.error_rate,
+            # JSON has no infinity; None says that every species is a candidate.
+            "set_threshold": threshold if np.isfinite(threshold) else None,
+            "gate": dict(vars(self.gate)),
+            "ranks": list(self.ranks),
+            "taxa": self.taxa.tolist(),
+            "views": list(self.view_means),
+            "prototypes": words,
+        }
+        views = {f"view.{place}": mean for place, mean in enumerate(self.view_means.values())}
+        return {"config": config, "arrays": arrays | views | {"known_odds": self.known_odds}}
+
+
+def branch_words(below: Sequence[str]) -> str:
+    """Name a branch by its tips.
+
+    Examples
+    --------
+    >>> branch_words(("A_a",)), branch_words(("A_a", "A_b", "A_c"))
+    ('A_a', 'A_a | A_c (3)')
+    """
+    return below[0] if len(below) == 1 else f"{below[0]} | {below[-1]} ({len(below)})"
+
+
+def fit_rare_model(
+    task: RareTask, n_channels: int, config: AnsweringConfig, streams: RandomStreams
+) -> RareModel:
+    """Learn from all specimens but those that calibrate.
+
+    Parameters
+    ----------
+    task : RareTask
+        Pictures and kinship.
+    n_channels : int
+        Bands of the pictures.
+    config : AnsweringConfig
+        Settings of the study.
+    streams : RandomStreams
+        Choose who calibrates.
+    """
+    own = streams.child("answering")
+    if config.name_unpictured:
+        task = _with_told_species(task)
+    split = _split(task, own)
+    found = fit_answering(task, split, own, noises=config.noises, error_rate=config.error_rate)
+    held_out = task.vectors[split.validation]
+    odds = found.prototypes.place(held_out).log_odds if len(held_out) else np.zeros(0)
+    known = {name: task.taxonomy.lineage(name) for name in task.taxonomy.species}
+    ranks = task.taxonomy.ranks
+    taxa = [
+        [str(name), *(str(known.get(str(name), {}).get(rank) or "") for rank in ranks[1:])]
+        for name in found.prototypes.classes_
+    ]
+    return RareModel(
+        prototypes=found.prototypes,
+        gate=found.gate,
+        sets=found.sets,
+        known_odds=np.sort(odds),
+        ranks=ranks,
+        taxa=np.array(taxa, dtype=object),
+        view_means=task.view_means,
+        embedder=task.embedder,
+        fingerprint=task.fingerprint,
+        n_channels=n_channels,
+    )
+
+
+def _with_told_species(task: RareTask) -> RareTask:
+    """Let the species of the tree that have no picture be answered too."""
+    kinship = task.kinship
+    known = kinship.tip_names if isinstance(kinship, Tree) else kinship.ids
+    told = tuple(sorted(set(known) - set(task.names)))
+    if not told:
+        return task
+    names = sorted({*task.names, *told})
+    return replace(task, told=told, tree=species_tree(names, kinship, task.taxonomy))
+
+
+def _split(task: RareTask, streams: RandomStreams) -> RareSplit:
+    """Let one specimen of every fourth species that has several calibrate, and all others train."""
+    rng = streams.generator("split")
+    pictured = sorted(set(task.species))
+    specimens = {name: np.unique(task.specimens[task.species == name]) for name in pictured}
+    several = [name for name in pictured if len(specimens[name]) > 1]
+    chosen = rng.permutation(np.array(several, dtype=object))[::_CALIBRATING].tolist()
+    held_out = [int(rng.choice(specimens[name])) for name in sorted(chosen)]
+    calibrates = np.isin(task.specimens, held_out)
+    return RareSplit(
+        train=np.flatnonzero(~calibrates),
+        validation=np.flatnonzero(calibrates),
+        test=np.zeros(0, dtype=np.int64),
+        unseen=task.told,
+        rare=(),
+    )
+
+
+def load_rare_model(run: str | Path) -> RareModel:
+    """Read the model of a finished run.
+
+    Parameters
+    ----------
+    run : path
+        The run folder.
+
+    Raises
+    ------
+    InputError
+        When there is none, or it was written by another version of the format.
+    """
+    config, arrays = read_model(run)
+    if config.get("format") != _FORMAT:
+        raise InputError(
+            f"a model of format {config.get('format')}, where {_FORMAT} is read",
+            where=run,
+            remedy="Install the version of kinlens that made the run, or run the study again.",
+        )
+    sets = ConformalSets(config["error_rate"])
+    threshold = config["set_threshold"]
+    sets.thresholds_ = np.array([np.inf if threshold is None else threshold])
+    return RareModel(
+        prototypes=PhylogeneticPrototypes.from_state(config["prototypes"], arrays),
+        gate=SeenGate(**config["gate"]),
+        sets=sets,
+        known_odds=arrays["known_odds"],
+        ranks=tuple(config["ranks"]),
+        taxa=np.array(config["taxa"], dtype=object),
+        view_means={name: arrays[f"view.{place}"] for place, name in enumerate(config["views"])},
+        embedder=config["embedder"],
+        fingerprint=config["fingerprint"],
+        n_channels=config["n_channels"],
+    )
+
+
+def predict(
+    run: str | Path,
+    images: Sequence[str | Path],
+    *,
+    weights: str | Path | None = None,
+    resources: Resources | None = None,
+) -> pd.DataFrame:
+    """Name new pictures by a finished run of `rare`.
+
+    Parameters
+    ----------
+    run : path
+        The run folder.
+    images : sequence of path
+        Pictures; unreadable ones get a row with the reason in ``problem``.
+    weights : path, optional
+        The network's weights when the run was made with a file of them.
+    resources : Resources, optional
+        Where to work.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row a picture, in the order given: ``image``, the columns of `RareModel.table`, and
+        ``problem``.
+
+    Raises
+    ------
+    InputError
+        When the run has no model, or the encoder is not the one it was made with.
+    """
+    model = load_rare_model(run)
+    encoder = EncoderOfRun(model.embedder, model.fingerprint, model.n_channels)
+    embedded = encoder.embed(images, run=run, weights=weights, resources=resources or Resources())
+    return row_for_each(images, embedded, model.table(embedded.values))
