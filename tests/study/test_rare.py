@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,8 @@ from kinlens.studies import rare_figures, rare_report, rare_task
 from kinlens.studies.rare import RareConfig, run
 
 N_SPECIES = 60
+# Features that come out otherwise than they went in, by picture.
+_DAMAGED: dict[int, np.ndarray] = {}
 
 
 @pytest.fixture(scope="module")
@@ -62,11 +65,12 @@ def found(monkeypatch: pytest.MonkeyPatch, clade: tuple[Collection, np.ndarray])
     def embed(collection: Collection, *_args: object, **_options: object) -> ImageVectors:
         assert collection.specimens is not None
         ids = tuple(map(str, collection.specimens.image))
+        rows = [int(Path(image).stem) for image in ids]
+        values = np.array([_DAMAGED.get(row, vectors[row]) for row in rows], dtype=np.float32)
         features = pd.DataFrame(index=[f"f{i}" for i in range(vectors.shape[1])])
         return ImageVectors(
-            ids, np.arange(len(ids)), vectors.astype(np.float32), features, (),
-            {"fingerprint": "planted"},
-        )  # fmt: skip
+            ids, np.arange(len(ids)), values, features, (), {"fingerprint": "planted"}
+        )
 
     monkeypatch.setattr(rare_task, "embed_collection", embed)
     monkeypatch.setattr(
@@ -183,6 +187,88 @@ def test_what_cannot_be_studied_is_said(found, clade) -> None:
     strange = Tree.from_parents([-1, 0, 0], None, ["", "Homo_a", "Homo_b"])
     with pytest.raises(InputError, match="none of the 60 species"):
         found(_with(collection, tree=strange))
+
+
+def test_one_species_is_too_few_and_said_to_be(found, clade) -> None:
+    collection, _ = clade
+    one = collection.tree.tip_names[0]
+    with pytest.raises(InputError, match="4 species or more, not 1"):
+        found(_only(collection, lambda frame: frame["species"] == one))
+
+
+def test_a_species_with_a_single_dorsal_picture_is_learned_from(found, clade) -> None:
+    collection, _vectors = clade
+    frame = collection.specimens.frame
+    number = frame["image"].map(lambda image: int(Path(image).stem))
+    lone = collection.tree.tip_names[7]
+    # Specimens of the others are seen from both sides, two pictures each.
+    views = frame.assign(
+        view=np.where(number % 2, "ventral", "dorsal"), specimen=[f"S{n // 2}" for n in number]
+    )
+    given = _with(collection, specimens=SpecimenTable(views))
+    given = _only(given, lambda frame: (frame["species"] != lone) | (frame["specimen"] == "S14"))
+    given = _only(given, lambda frame: (frame["species"] != lone) | (frame["view"] == "dorsal"))
+    assert (given.specimens.frame["species"] == lone).sum() == 1
+    result = found(given, repeats=2)
+    table = result.tables["species"].set_index("species")
+    # Nothing of it is left to test but where it is withheld.
+    tested = table["n_test"].get(lone)
+    assert np.isnan(tested) or table["n_train"][lone] == 0
+    model = result.model
+    place = model["config"]["prototypes"]["classes"].index(lone)
+    assert model["arrays"]["n_specimens"][place] == 1
+
+
+@pytest.mark.parametrize("n_different", [30, 1])
+def test_sequences_that_species_share_put_them_in_one_place(found, clade, n_different: int) -> None:
+    collection, _ = clade
+    rng = np.random.default_rng(0)
+    different = [bytes(rng.choice(list(b"ACGT"), 200).tolist()) for _ in range(n_different)]
+    names = collection.tree.tip_names
+    # Every species has its sequence twice, and shares it with others.
+    sequences = SequenceSet(
+        tuple(f"q{i}" for i in range(2 * N_SPECIES)),
+        tuple(different[i % N_SPECIES % n_different] for i in range(2 * N_SPECIES)),
+        tuple(names[i % N_SPECIES] for i in range(2 * N_SPECIES)),
+    )
+    result = found(_with(collection, tree=None, sequences=sequences), repeats=1)
+    assert np.isfinite(value(result, "all", "prototypes", "per_class_accuracy")["value"])
+    # These sequences tell nothing of looks.
+    gain = value(result, "shots_0", "prototypes", "genes_to_pictures_map_over_permuted")
+    assert gain["low"] <= 0.02
+    anchors = result.tables["anchors"].set_index("anchors")
+    assert anchors.loc["SGT as published", "largest_cosine"] == pytest.approx(1.0)
+
+
+def test_features_that_are_no_numbers_are_named_by_their_pictures(
+    found, clade, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, vectors = clade
+    damaged = vectors[5].copy()
+    monkeypatch.setitem(_DAMAGED, 5, np.where(np.arange(16) == 3, np.nan, damaged))
+    with pytest.raises(InputError, match=r"1 of 240 pictures .*images/5\.jpg"):
+        found()
+
+
+def test_pictures_and_genes_need_not_be_of_the_same_species(found, clade) -> None:
+    collection, _ = clade
+    names = list(collection.tree.tip_names)
+    # Ten species have no place in the tree; ten have a place and no picture.
+    tree = collection.tree.prune(names[10:])
+    given = _only(_with(collection, tree=tree), lambda f: ~f["species"].isin(names[-10:]))
+    result = found(given, repeats=2)
+    asked = result.tables["retrieval"].set_index(["target", "measure"])
+    assert asked.loc[("all", "genes_to_pictures_map"), "n"] <= N_SPECIES - 20
+    assert asked.loc[("all", "picture_to_genes_top_1"), "chance"] == 1 / (N_SPECIES - 20)
+    answered = result.model["config"]["prototypes"]["classes"]
+    assert set(names[-10:]) <= set(answered)
+    assert set(names[:10]) <= set(answered)
+
+
+def _only(collection: Collection, keep: Callable[[pd.DataFrame], pd.Series]) -> Collection:
+    frame = collection.specimens.frame
+    frame = frame[keep(frame)].reset_index(drop=True)
+    return _with(collection, specimens=SpecimenTable(frame), taxonomy=Taxonomy.from_images(frame))
 
 
 def _with(collection: Collection, **parts: object) -> Collection:
