@@ -160,7 +160,7 @@ def _more_specimens(rows: _Rows) -> Headline | None:
         sides.append(side_of(gain))
         verdict = {"above": "gave", "below": "did harm,", "open": "is not told from nothing,"}
         words.append(
-            f"with {specimens} {right['value']:.1%} are right (nearest class mean "
+            f"with {specimens}, {right['value']:.1%} are right (nearest class mean "
             f"{means['value']:.1%}) and the tree {verdict[sides[-1]]} {_points(gain)}, "
             f"n = {int(right['n'])}"
         )
