@@ -12,8 +12,6 @@ import pandas as pd
 
 from kinlens.explorer.exhibit import Exhibit, ShownRun
 from kinlens.records.slots import IMAGE, SPECIES
-from kinlens.records.tree import Tree
-from kinlens.records.tree_shape import untangled
 
 __all__ = ["facts_of", "findings_view", "genes_view", "labels_view", "species_view", "tree_view"]
 
@@ -34,23 +32,16 @@ def tree_view(exhibit: Exhibit) -> dict[str, Any]:
     tree = exhibit.tree
     if tree is None:
         return {}
+    looks = exhibit.looks_tree
+    shared = set(tree.tip_names) & set(looks.tip_names) if looks is not None else set()
     return {
         "tree": tree.to_dict(),
-        "looks": _facing(tree, exhibit.looks_tree),
+        "looks": looks.prune(sorted(shared)).to_dict() if looks and len(shared) > 2 else None,
         "rank": exhibit.tip_rank,
         "chart": exhibit.chart_of_tips,
         "pictures": _type_pictures(exhibit),
         "counts": _counts(exhibit),
     }
-
-
-def _facing(tree: Tree, looks: Tree | None) -> dict[str, Any] | None:
-    """Return the tree of looks of the same species, its clades turned to face the tree."""
-    rank = {name: place for place, name in enumerate(tree.tip_names)}
-    shared = [name for name in looks.tip_names if name in rank] if looks is not None else []
-    if looks is None or len(shared) < 3:
-        return None
-    return untangled(looks.prune(shared), rank).to_dict()
 
 
 def _type_pictures(exhibit: Exhibit) -> dict[str, int]:
