@@ -28,13 +28,14 @@ export class FindingsView {
       );
       void this.exhibit.source.json<FindingsInfo>(`run/${number}/findings.json`).then((found) => {
         found.figures.forEach(({ title, caption, kind }, place) => {
-          const image = h("img", { alt: `${title}. ${caption}`, loading: "lazy" });
+          const heading = title.endsWith("?") ? title : `${title}.`;
+          const image = h("img", { alt: `${heading} ${caption}`, loading: "lazy" });
           const link = h("a", { download: `kinlens-${run.study}-${place + 1}.${kind}` }, kind.toUpperCase());
           void this.exhibit.source.image(`run/${number}/figure/${place}.${kind}`).then((address) => {
             image.src = address;
             link.href = address;
           });
-          figures.append(h("figure", {}, image, h("figcaption", {}, h("b", {}, title, "."), " ", caption, " ", link)));
+          figures.append(h("figure", {}, image, h("figcaption", {}, h("b", {}, heading), " ", caption, " ", link)));
         });
       });
     });

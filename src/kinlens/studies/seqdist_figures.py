@@ -134,6 +134,7 @@ def relatives_figure(curve: pd.DataFrame, *, mean_error: float) -> FigureRecord:
         axis.set_ylim(bottom=0)
         axis.grid(axis="y")
         axis.legend()
+        n_draws = single["repeat"].nunique()
         return finish(
             figure,
             name="relatives",
@@ -141,9 +142,9 @@ def relatives_figure(curve: pd.DataFrame, *, mean_error: float) -> FigureRecord:
             caption=(
                 "Error over pairs of tested sequences when the nearest relatives of each were kept "
                 f"out of training ({int(pooled['n'].iloc[0]):,} tested sequences in "
-                f"{single['repeat'].nunique()} draws; training parts of one size within a draw). "
-                "Lines: 95% intervals from resampling tested sequences. On the random split, "
-                f"predicting the mean errs by {mean_error:.2f}%."
+                f"{n_draws} {'draw' if n_draws == 1 else 'draws'}; training parts of one "
+                "size within a draw). Lines: 95% intervals from resampling tested sequences. "
+                f"On the random split, predicting the mean errs by {mean_error:.2f}%."
             ),
         )
 

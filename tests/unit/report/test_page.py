@@ -57,6 +57,13 @@ def page(result: StudyResult) -> str:
     return render_page([result, result], title=f"Page {EVIL}", provenance=[record, record])
 
 
+def test_titles_that_ask_keep_their_question_mark(result: StudyResult) -> None:
+    asking = FigureRecord("asking", "Is it near?", "Yes.", b"\x89PNG")
+    page = render_page([replace(result, figures=(asking, *result.figures))], title="Page")
+    assert "<b>Is it near?</b> Yes." in page
+    assert "<b>Many.</b>" in page
+
+
 class Reader(HTMLParser):
     """Collects identifiers, references and what is left open."""
 
