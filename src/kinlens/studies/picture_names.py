@@ -55,8 +55,8 @@ def names_by_rare(model: RareModel) -> Namer:
         row = model.table(vector[None]).iloc[0]
         facts = {
             "specimens learned from": str(row["n_specimens"]),
-            "learned species as strange": f"{row['p_value']:.1%}",
-            "if none of these, beside": str(row["attaches_to"]),
+            "known pictures as strange": f"{row['p_value']:.1%}",
+            "if none of these, near": str(row["attaches_to"]),
         }
         if "view" in row.index and row["view"]:
             facts["view"] = str(row["view"])

@@ -108,7 +108,9 @@ def report_of(
     return StudyResult(
         study="rare",
         title="Rare species",
-        headlines=headlines_of(metrics, found.anchors, error_rate=config.error_rate),
+        headlines=headlines_of(
+            metrics, found.anchors, n_species=len(task.names), error_rate=config.error_rate
+        ),
         metrics=metrics,
         methods=methods_of(collection, task, config),
         predictions=_predictions(task, repeats[-1]),

@@ -22,6 +22,7 @@ __all__ = ["Side", "WordsConfig", "headlines_of", "methods_of", "side_of"]
 Side = Literal["above", "below", "open"]
 """Where an interval lies beside a value: wholly above it, wholly below it, or neither."""
 
+_FEWEST = 6
 _VERDICTS = {"above": "good", "below": "bad", "open": "plain"}
 _BIN_WORDS = {
     "shots_0": "Species with no specimen to learn from",
@@ -46,7 +47,8 @@ class WordsConfig(Protocol):
 def side_of(row: pd.Series, value: float = 0.0) -> Side:
     """Tell where the interval of a row lies beside a value.
 
-    One species has no interval, whatever resampling says: it leaves everything open.
+    Fewer than six species leave everything open, whatever resampling says: that all five of them
+    are on one side happens by chance more often than once in twenty.
 
     Parameters
     ----------
@@ -60,13 +62,17 @@ def side_of(row: pd.Series, value: float = 0.0) -> Side:
     >>> side_of(pd.Series({"low": -0.3, "high": -0.1, "n": 9}))
     'below'
     """
-    if pd.isna(row["low"]) or pd.isna(row["high"]) or row["n"] < 2:
+    if pd.isna(row["low"]) or pd.isna(row["high"]) or row["n"] < _FEWEST:
         return "open"
     return "above" if row["low"] > value else "below" if row["high"] < value else "open"
 
 
 def headlines_of(
-    metrics: pd.DataFrame, anchors: Mapping[str, AnchorReport], *, error_rate: float
+    metrics: pd.DataFrame,
+    anchors: Mapping[str, AnchorReport],
+    *,
+    n_species: int,
+    error_rate: float,
 ) -> tuple[Headline, ...]:
     """Say what was found, most important first.
 
@@ -76,6 +82,8 @@ def headlines_of(
         See above.
     anchors : mapping of str to AnchorReport
         By what the anchors are made of.
+    n_species : int
+        Candidates.
     error_rate : float
         How often candidate sets may miss.
     """
@@ -89,7 +97,7 @@ def headlines_of(
         _genes_to_pictures(rows),
         _picture_to_genes(rows),
         _certainty(rows),
-        _sets(rows, error_rate),
+        _sets(rows, n_species, error_rate),
         _newcomers(rows),
         _branches(rows),
         _aligned(rows),
@@ -206,7 +214,7 @@ def _genes_to_pictures(rows: _Rows) -> Headline | None:
     words = {
         "above": "more than",
         "below": "less than",
-        "open": "not told from",
+        "open": "as far as can be told no other than",
     }[side]
     return Headline(
         "Searching all test pictures by the genes of a species without pictures finds its own with "
@@ -242,7 +250,7 @@ def _certainty(rows: _Rows) -> Headline | None:
     )
 
 
-def _sets(rows: _Rows, error_rate: float) -> Headline | None:
+def _sets(rows: _Rows, n_species: int, error_rate: float) -> Headline | None:
     covered = rows("seen", "prototypes", "coverage")
     size = rows("seen", "prototypes", "candidates")
     if covered is None or size is None:
@@ -255,8 +263,8 @@ def _sets(rows: _Rows, error_rate: float) -> Headline | None:
     }
     side = side_of(covered, 1 - error_rate)
     return Headline(
-        f"Candidate sets, {size['value']:.1f} species on average, hold the species of "
-        f"{_share(covered)} of the pictures of learned species, {words[side]}.",
+        f"Candidate sets, {size['value']:.1f} of {n_species:,} species on average, hold the "
+        f"species of {_share(covered)} of the pictures of learned species, {words[side]}.",
         "bad" if side == "below" else "plain",
     )
 

@@ -63,7 +63,7 @@ def headlines(side: str, n: int = 30) -> list[Headline]:
     add(("shots_0", "prototypes", "branch_holds_genus"), branch, 0.3)  # type: ignore[arg-type]
     for key in _PLAIN:
         add(key, (0.4, 0.3, 0.5), 0.1)
-    return list(headlines_of(metrics_frame(rows), {}, error_rate=0.1))
+    return list(headlines_of(metrics_frame(rows), {}, n_species=90, error_rate=0.1))
 
 
 def about(lines: list[Headline], begin: str) -> Headline:
@@ -77,7 +77,7 @@ _SUBJECTS = {
     "more specimens": ("the tree gave", "the tree did harm", "is not told from nothing"),
     "All species": ("The tree gave", "The tree did harm", "made no difference"),
     "chance is": ("better by", "worse than that by", "not told from that"),
-    "mean average precision": ("more than with", "less than with", "not told from with"),
+    "mean average precision": ("more than with", "less than with", "no other than with"),
     "among the first five": ("True genes gave", "True genes did harm", "made no difference"),
     "Candidate sets": ("more than the 90%", "less than the 90%", "in keeping with the 90%"),
     "nobody told of": ("of pairs.", "more familiar", "not told from a coin"),
@@ -107,13 +107,15 @@ def test_losses_are_never_said_to_be_nothing() -> None:
         assert line.verdict == "plain"
 
 
-def test_one_species_leaves_everything_open() -> None:
-    for line in headlines("above", n=1):
+@pytest.mark.parametrize("side", ["above", "below"])
+def test_a_few_species_leave_everything_open(side: str) -> None:
+    for line in headlines(side, n=5):
         assert line.verdict == "plain"
+    assert any(line.verdict != "plain" for line in headlines(side, n=6))
 
 
 def test_what_was_not_measured_is_not_spoken_of() -> None:
-    assert headlines_of(metrics_frame([]), {}, error_rate=0.1) == ()
+    assert headlines_of(metrics_frame([]), {}, n_species=90, error_rate=0.1) == ()
 
 
 @pytest.mark.parametrize(
