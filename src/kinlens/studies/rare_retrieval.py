@@ -68,7 +68,9 @@ def retrieval_cells(task: RareTask, repeats: Sequence[Repeat]) -> pd.DataFrame:
         asked = np.isin(truth, sorted(known))
         for model in _models(repeat, known):
             scores, names = _among(repeat.fitted.namings[model], known, asked)
-            ranks, within = _ranks(scores, np.searchsorted(names, truth[asked]))
+            ahead, equal = _ahead(scores, np.searchsorted(names, truth[asked]))
+            ranks = 1.0 + ahead + (equal - 1.0) / 2
+            first, five = (_within(k, ahead, equal) for k in (1, 5))
             for species in sorted(set(truth[asked])):
                 own = truth[asked] == species
                 column = scores[:, np.searchsorted(names, species)]
@@ -80,8 +82,8 @@ def retrieval_cells(task: RareTask, repeats: Sequence[Repeat]) -> pd.DataFrame:
                         "bin": shot_bin(shots[species]),
                         "n_genes": len(names),
                         "n_pictures": int(asked.sum()),
-                        "picture_to_genes_top_1": within(1)[own].mean(),
-                        "picture_to_genes_top_5": within(5)[own].mean(),
+                        "picture_to_genes_top_1": first[own].mean(),
+                        "picture_to_genes_top_5": five[own].mean(),
                         "picture_to_genes_median_rank": np.median(ranks[own]),
                         "genes_to_pictures_map": average_precision_score(own, column),
                         "chance": _chance_precision(int(own.sum()), len(own)),
@@ -266,11 +268,17 @@ def shares_within(
         shots = task.specimens_of(repeat.split.train)
         asked = np.isin(truth, sorted(known))
         scores, names = _among(repeat.fitted.namings[model], known, asked)
-        _ranked, within = _ranks(scores, np.searchsorted(names, truth[asked]))
-        by_k = np.column_stack([within(k) for k in range(1, len(names) + 1)])
-        for species in sorted(set(truth[asked])):
-            if target in ("all", shot_bin(shots[species])):
-                curves.append(by_k[truth[asked] == species].mean(axis=0))
+        ahead, equal = _ahead(scores, np.searchsorted(names, truth[asked]))
+        counts = pd.Series(truth[asked]).value_counts()
+        inside = {s for s in counts.index if target in ("all", shot_bin(shots[s]))}
+        rows = np.flatnonzero(np.isin(truth[asked], sorted(inside)))
+        if len(rows):
+            # Every species weighs the same; each picture's share rises evenly over its equals.
+            rise = 1.0 / counts[truth[asked][rows]].to_numpy() / equal[rows]
+            bends = np.zeros(len(names) + 1)
+            np.add.at(bends, ahead[rows], rise)
+            np.add.at(bends, ahead[rows] + equal[rows], -rise)
+            curves.append(np.cumsum(np.cumsum(bends))[:-1] / len(inside))
     return np.mean(curves, axis=0) if curves else np.zeros(0)
 
 
@@ -297,22 +305,15 @@ def _among(naming: Naming, known: set[str], asked: BoolArray) -> tuple[FloatArra
     return naming.scores[asked][:, columns], classes[columns]
 
 
-class _Within:
-    """The chance that the truth is among the first k, where equals stand in random order."""
-
-    def __init__(self, ahead: FloatArray, equal: FloatArray) -> None:
-        self._ahead, self._equal = ahead, equal
-
-    def __call__(self, k: int) -> FloatArray:
-        return np.asarray(np.clip((k - self._ahead) / self._equal, 0.0, 1.0))
-
-
-def _ranks(scores: FloatArray, truth: IntArray) -> tuple[FloatArray, _Within]:
-    """Return the mean rank of each truth, 1 the best, and the chance to be among the first k."""
+def _ahead(scores: FloatArray, truth: IntArray) -> tuple[IntArray, IntArray]:
+    """Count, for each picture, species ahead of the true one, and those equal to it, itself too."""
     own = scores[np.arange(len(scores)), truth][:, None]
-    ahead = (scores > own).sum(axis=1).astype(np.float64)
-    equal = (scores == own).sum(axis=1).astype(np.float64)
-    return 1.0 + ahead + (equal - 1.0) / 2, _Within(ahead, equal)
+    return (scores > own).sum(axis=1), (scores == own).sum(axis=1)
+
+
+def _within(k: int, ahead: IntArray, equal: IntArray) -> FloatArray:
+    """Return the chance to be among the first k, where equals stand in random order."""
+    return np.asarray(np.clip((k - ahead) / equal, 0.0, 1.0))
 
 
 def _chance_precision(n_own: int, n_all: int) -> float:

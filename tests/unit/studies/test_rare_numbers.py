@@ -104,6 +104,21 @@ def test_perfect_answers_find_genes_and_pictures_and_equal_ones_are_chance() -> 
     assert len(shares_within(task, repeats, "prototypes", target="shots_over_20")) == 0
 
 
+def test_the_curve_goes_through_the_shares_of_the_table(rng: np.random.Generator) -> None:
+    task = task_of()
+    # Small whole numbers, so that many are equal.
+    scores = rng.integers(0, 3, perfect(task).shape).astype(float)
+    repeats = [repeat_of(task, {"prototypes": scores})]
+    cells = retrieval_cells(task, repeats)
+    for target in ("shots_0", "shots_2_5", "all"):
+        curve = shares_within(task, repeats, "prototypes", target=target)
+        inside = cells if target == "all" else cells[cells["bin"] == target]
+        assert curve[0] == pytest.approx(inside["picture_to_genes_top_1"].mean())
+        assert curve[4] == pytest.approx(inside["picture_to_genes_top_5"].mean())
+        assert curve[-1] == pytest.approx(1.0)
+        assert (np.diff(curve) >= -1e-12).all()
+
+
 def test_average_precision_is_that_of_the_list() -> None:
     task = task_of()
     scores = np.zeros_like(perfect(task))
