@@ -22,6 +22,7 @@ from kinlens.models.phylogenetic_prototypes import PhylogeneticPrototypes
 from kinlens.models.seen_gate import SeenGate
 from kinlens.models.species_tree import species_tree
 from kinlens.parallel import Resources
+from kinlens.records.taxonomy import Taxonomy
 from kinlens.records.tree import Tree
 from kinlens.rng import RandomStreams
 from kinlens.studies.new_pictures import EncoderOfRun, row_for_each
@@ -250,24 +251,37 @@ def fit_rare_model(
     found = fit_answering(task, split, own, noises=config.noises, error_rate=config.error_rate)
     held_out = task.vectors[split.validation]
     odds = found.prototypes.place(held_out).log_odds if len(held_out) else np.zeros(0)
-    known = {name: task.taxonomy.lineage(name) for name in task.taxonomy.species}
-    ranks = task.taxonomy.ranks
-    taxa = [
-        [str(name), *(str(known.get(str(name), {}).get(rank) or "") for rank in ranks[1:])]
-        for name in found.prototypes.classes_
-    ]
     return RareModel(
         prototypes=found.prototypes,
         gate=found.gate,
         sets=found.sets,
         known_odds=np.sort(odds),
-        ranks=ranks,
-        taxa=np.array(taxa, dtype=object),
+        ranks=task.taxonomy.ranks,
+        taxa=_taxa([str(name) for name in found.prototypes.classes_], task.taxonomy),
         view_means=task.view_means,
         embedder=task.embedder,
         fingerprint=task.fingerprint,
         n_channels=n_channels,
     )
+
+
+def _taxa(species: Sequence[str], taxonomy: Taxonomy) -> ObjectArray:
+    """Return the name of each species at each rank, (n, n_ranks), "" where it is not known.
+
+    A species without a picture is in no metadata. Where all others are named after their genus, it
+    is of the genus that its own name begins with, and of the taxa above that.
+    """
+    lineages = {name: taxonomy.lineage(name) for name in taxonomy.species}
+    by_genus: dict[str, dict[str, str | None]] = {}
+    if "genus" in taxonomy.ranks:
+        placed = {name: each["genus"] for name, each in lineages.items() if each["genus"]}
+        if all(name.split("_")[0] == genus for name, genus in placed.items()):
+            by_genus = {str(genus): lineages[name] for name, genus in placed.items()}
+    rows = []
+    for name in species:
+        above = lineages.get(name) or by_genus.get(name.split("_")[0]) or {}
+        rows.append([name, *(str(above.get(rank) or "") for rank in taxonomy.ranks[1:])])
+    return np.array(rows, dtype=object).reshape(len(species), len(taxonomy.ranks))
 
 
 def _with_told_species(task: RareTask) -> RareTask:
