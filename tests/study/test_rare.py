@@ -153,6 +153,11 @@ def test_the_published_stages_and_their_controls_stand_beside(found) -> None:
         with_networks.metrics["model"]
     )
     assert "baseline" not in set(result.metrics["model"])
+    # By its anchors the network can be asked for species without pictures.
+    asked = with_networks.tables["retrieval"].set_index(["model", "target", "measure"])
+    by_anchors = asked.loc[("aligned_long_tail_to_anchors", "shots_0", "genes_to_pictures_map")]
+    assert by_anchors["low"] <= by_anchors["value"] <= by_anchors["high"]
+    assert by_anchors["n"] == round(0.1 * N_SPECIES)
     own = value(with_networks, "all", "baseline", "per_class_accuracy")["value"]
     assert own > 5 / N_SPECIES
 

@@ -19,8 +19,13 @@ from kinlens.records.tree import Tree
 from kinlens.rng import RandomStreams
 from kinlens.studies.rare_models import NETWORKS, Naming
 from kinlens.studies.rare_task import RareSplit, RareTask
+from kinlens.typing import FloatArray
 
 __all__ = ["name_by_networks", "tree_anchors"]
+
+
+# Whose own anchors are asked as well, and its control.
+_TO_ANCHORS = ("aligned_long_tail", "aligned_permuted")
 
 
 def tree_anchors(tree: Tree, source: str) -> Anchors:
@@ -98,5 +103,19 @@ def name_by_networks(
             np.asarray(model.classes_, dtype=object),
             np.log(np.maximum(model.predict_proba(points[split.test]), 1e-12)),
         )
+        if anchors is not None and name in _TO_ANCHORS:
+            found |= _nearest_anchors(f"{name}_to_anchors", model, anchors, points[split.test])
         advance()
     return found
+
+
+def _nearest_anchors(
+    name: str, model: MetricNet, anchors: Anchors, points: FloatArray
+) -> dict[str, Naming]:
+    """Name by the nearest anchor, which species without pictures have as well."""
+    embedded = model.transform(points)
+    embedded = embedded / np.maximum(np.linalg.norm(embedded, axis=1, keepdims=True), 1e-12)
+    order = np.argsort(np.array(anchors.species, dtype=object).astype(str), kind="stable")
+    unit = anchors.vectors / np.linalg.norm(anchors.vectors, axis=1, keepdims=True)
+    species = np.array(anchors.species, dtype=object)[order]
+    return {name: Naming(name, species, embedded @ unit[order].T)}

@@ -41,7 +41,10 @@ RETRIEVAL_METRICS = (
 """Share of pictures whose species' genes come first or among five, their median rank among all
 species' genes, and the mean average precision of a species' pictures among all test pictures."""
 
-_PAIRS = {"prototypes": "prototypes_permuted", "aligned_long_tail": "aligned_permuted"}
+_PAIRS = {
+    "prototypes": "prototypes_permuted",
+    "aligned_long_tail_to_anchors": "aligned_permuted_to_anchors",
+}
 
 
 def retrieval_cells(task: RareTask, repeats: Sequence[Repeat]) -> pd.DataFrame:

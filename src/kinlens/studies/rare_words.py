@@ -96,6 +96,7 @@ def headlines_of(
         _accuracy(rows, "all"),
         _genes_to_pictures(rows),
         _picture_to_genes(rows),
+        _anchors_to_pictures(rows),
         _certainty(rows),
         _sets(rows, n_species, error_rate),
         _newcomers(rows),
@@ -237,6 +238,25 @@ def _picture_to_genes(rows: _Rows) -> Headline | None:
         f"{_share(near)} of the pictures of a species without pictures, at median rank "
         f"{rank['value']:g} ({rank['low']:g} to {rank['high']:g}; permuted "
         f"{rank['null_mean']:g}). {_gain('True genes', gain, 'permuted ones')}.",
+        _VERDICTS[side],
+    )
+
+
+def _anchors_to_pictures(rows: _Rows) -> Headline | None:
+    metric = "genes_to_pictures_map"
+    found = rows("shots_0", "aligned_long_tail_to_anchors", metric)
+    gain = rows("shots_0", "aligned_long_tail_to_anchors", f"{metric}_over_permuted")
+    if found is None or gain is None:
+        return None
+    side = side_of(gain)
+    words = {
+        "above": "more than when trained with permuted anchors",
+        "below": "less than when trained with permuted anchors",
+        "open": "not told from the same trained with permuted anchors",
+    }[side]
+    return Headline(
+        "By its own anchors the published network finds pictures of species without pictures with "
+        f"a mean average precision of {_plain(found)}, {words} ({found['null_mean']:.3f}).",
         _VERDICTS[side],
     )
 
