@@ -52,7 +52,7 @@ class RareConfig(Config):
         default=0.4, gt=0, lt=1, description="Share of the other species' specimens tested."
     )
     noises: tuple[float, ...] = Field(
-        default=(1.0, 2.0, 4.0, 16.0, 64.0, 256.0),
+        default=(1.0, 4.0, 8.0, 16.0, 32.0, 64.0, 256.0),
         min_length=1,
         description="Noise of a specimen among which validation chooses, see the prototypes.",
     )

@@ -33,8 +33,9 @@ from kinlens.typing import Float32Array, FloatArray, IntArray, ObjectArray
 __all__ = ["RareSplit", "RareTask", "TaskConfig", "draw_split", "prepare"]
 
 _LEAST_SPECIES = 4
-# Of the species that keep two specimens or more, every so many-th gives one to validation.
-_VALIDATING = 4
+# Of the species that keep two specimens or more, every so many-th gives some to validation, or more
+# of them where that would leave fewer validating species than this; and one in so many specimens.
+_VALIDATING, _ENOUGH_VALIDATING, _VALIDATED = 4, 30, 6
 
 
 class TaskConfig(Protocol):
@@ -194,7 +195,7 @@ def draw_split(task: RareTask, config: TaskConfig, streams: RandomStreams) -> Ra
     """Withhold some species, make some rare, and part the specimens of all others.
 
     Of a species with one specimen it trains. Validation specimens come from every fourth of the
-    species that keep two or more to learn from.
+    species that keep two or more to learn from, or from more of them when they are few.
 
     Raises
     ------
@@ -217,9 +218,10 @@ def draw_split(task: RareTask, config: TaskConfig, streams: RandomStreams) -> Ra
     # Two species at the least have to be learned from.
     unseen = unseen[: max(len(order) - 2, 0)]
     left = [name for name in order if name in set(several) - set(unseen)]
-    rare = left[: round(config.rare_share * len(order))]
+    # Of the species with two specimens, since one that is learned from cannot be tested as well.
+    rare = left[: round(config.rare_share * len(several))]
     parts: dict[str, list[int]] = {"train": [], "validation": [], "test": []}
-    n_eligible = 0
+    eligible: list[list[int]] = []
     for name in task.names:
         own = members[name].tolist()
         if name in unseen:
@@ -232,11 +234,15 @@ def draw_split(task: RareTask, config: TaskConfig, streams: RandomStreams) -> Ra
             parts["test"] += own[:n_test]
             kept = own[n_test:]
             if len(kept) > 1:
-                # Few, since they are lost to learning.
-                if n_eligible % _VALIDATING == 0:
-                    parts["validation"].append(kept.pop())
-                n_eligible += 1
-            parts["train"] += kept
+                eligible.append(kept)
+            else:
+                parts["train"] += kept
+    every = min(max(len(eligible) // _ENOUGH_VALIDATING, 1), _VALIDATING)
+    for place, kept in enumerate(eligible):
+        # Few, since they are lost to learning.
+        n_validation = max(len(kept) // _VALIDATED, 1) if place % every == 0 else 0
+        parts["validation"] += kept[:n_validation]
+        parts["train"] += kept[n_validation:]
     rows = {
         part: np.flatnonzero(np.isin(task.specimens, specimens))
         for part, specimens in parts.items()

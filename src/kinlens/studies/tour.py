@@ -116,7 +116,13 @@ def run_tour(
     resources = resources or Resources()
     if resume and force:
         raise UsageError("--resume goes on with a tour and --force replaces it: give only one.")
-    snails = WorldConfig(name="Simulated snails", species=species, images=images, gene_effect=2.0)
+    snails = WorldConfig(
+        name="Simulated snails",
+        species=species,
+        images=images,
+        gene_effect=2.0,
+        zipf_exponent=2.0,
+    )
     _make_world(snails, out / "dataset", seed=seed, resources=resources, resume=resume, force=force)
     stops = {name: STOPS.get(name, _NO_STOP) for name in STUDIES}
     if any(stop.dataset == "cells" for stop in stops.values()):
