@@ -27,7 +27,7 @@ from kinlens.records.tree import Tree
 from kinlens.rng import RandomStreams
 from kinlens.studies.new_pictures import EncoderOfRun, row_for_each
 from kinlens.studies.rare_models import fit_answering
-from kinlens.studies.rare_task import RareSplit, RareTask
+from kinlens.studies.rare_task import RareSplit, RareTask, validation_counts
 from kinlens.typing import BoolArray, Float32Array, FloatArray, ObjectArray
 
 __all__ = [
@@ -41,8 +41,6 @@ __all__ = [
 ]
 
 _FORMAT = 1
-# Of the species with two specimens or more, every so many-th gives one to calibration.
-_CALIBRATING = 4
 
 
 class AnsweringConfig(Protocol):
@@ -296,14 +294,15 @@ def _with_told_species(task: RareTask) -> RareTask:
 
 
 def _split(task: RareTask, streams: RandomStreams) -> RareSplit:
-    """Let one specimen of every fourth species that has several calibrate, and all others train."""
+    """Let a few specimens of species that have several calibrate, and all others train."""
     rng = streams.generator("split")
-    pictured = sorted(set(task.species))
-    specimens = {name: np.unique(task.specimens[task.species == name]) for name in pictured}
-    several = [name for name in pictured if len(specimens[name]) > 1]
-    chosen = rng.permutation(np.array(several, dtype=object))[::_CALIBRATING].tolist()
-    held_out = [int(rng.choice(specimens[name])) for name in sorted(chosen)]
-    calibrates = np.isin(task.specimens, held_out)
+    members = [
+        np.unique(task.specimens[task.species == name]) for name in sorted(set(task.species))
+    ]
+    several = [rng.permutation(own) for own in members if len(own) > 1]
+    counts = validation_counts(map(len, several))
+    held_out = [own[:count] for own, count in zip(several, counts, strict=True)]
+    calibrates = np.isin(task.specimens, np.concatenate(held_out) if held_out else [])
     return RareSplit(
         train=np.flatnonzero(~calibrates),
         validation=np.flatnonzero(calibrates),

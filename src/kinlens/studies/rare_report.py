@@ -94,8 +94,8 @@ def report_of(
     species = species_table(task, found.cells)
     retrieval = retrieval_table(metrics, found.searches)
     curves = {
-        model: shares_within(task, repeats, model, target="shots_0")
-        for model in ("prototypes", "prototypes_permuted")
+        name: shares_within(task, repeats, name, target="shots_0")
+        for name in ("prototypes", "prototypes_permuted")
     }
     drawn = [
         figures.shots_figure(metrics),

@@ -9,7 +9,7 @@ on, `streams` draw, and `resources` say where to compute.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -30,7 +30,7 @@ from kinlens.rng import RandomStreams
 from kinlens.skipped import Skipped
 from kinlens.typing import Float32Array, FloatArray, IntArray, ObjectArray
 
-__all__ = ["RareSplit", "RareTask", "TaskConfig", "draw_split", "prepare"]
+__all__ = ["RareSplit", "RareTask", "TaskConfig", "draw_split", "prepare", "validation_counts"]
 
 _LEAST_SPECIES = 4
 # Of the species that keep two specimens or more, every so many-th gives some to validation, or more
@@ -237,10 +237,7 @@ def draw_split(task: RareTask, config: TaskConfig, streams: RandomStreams) -> Ra
                 eligible.append(kept)
             else:
                 parts["train"] += kept
-    every = min(max(len(eligible) // _ENOUGH_VALIDATING, 1), _VALIDATING)
-    for place, kept in enumerate(eligible):
-        # Few, since they are lost to learning.
-        n_validation = max(len(kept) // _VALIDATED, 1) if place % every == 0 else 0
+    for kept, n_validation in zip(eligible, validation_counts(map(len, eligible)), strict=True):
         parts["validation"] += kept[:n_validation]
         parts["train"] += kept[n_validation:]
     rows = {
@@ -248,6 +245,29 @@ def draw_split(task: RareTask, config: TaskConfig, streams: RandomStreams) -> Ra
         for part, specimens in parts.items()
     }
     return RareSplit(**rows, unseen=tuple(sorted(unseen)), rare=tuple(sorted(rare)))
+
+
+def validation_counts(sizes: Iterable[int]) -> list[int]:
+    """Return how many specimens of each species validate: few, since they are lost to learning.
+
+    Parameters
+    ----------
+    sizes : iterable of int
+        Specimens of each species that has two or more.
+
+    Examples
+    --------
+    >>> validation_counts([2, 5, 12])
+    [1, 1, 2]
+    >>> sum(validation_counts([2] * 120))
+    30
+    """
+    numbers = list(sizes)
+    every = min(max(len(numbers) // _ENOUGH_VALIDATING, 1), _VALIDATING)
+    return [
+        max(size // _VALIDATED, 1) if place % every == 0 else 0
+        for place, size in enumerate(numbers)
+    ]
 
 
 def _kinship(collection: Collection) -> tuple[Tree | DistanceMatrix, str]:

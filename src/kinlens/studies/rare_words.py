@@ -371,8 +371,8 @@ def methods_of(collection: Collection, task: RareTask, config: WordsConfig) -> s
 {len(task.names):,} species ({collection.name}) were turned into vectors of length
 {task.vectors.shape[1]:,} (kinlens {__version__}, `{task.embedder}`), pictures of one view centred.
 Kinship: {task.kinship_words}. In each of {config.repeats} repeats {config.unseen_share:.0%} of the
-species were withheld whole and {config.rare_share:.0%} kept one specimen to learn from; specimens
-never sit on two sides.
+species were withheld whole and {config.rare_share:.0%} of those with several specimens kept one to
+learn from; specimens never sit on two sides.
 
 Phylogenetic prototypes are species means in features whitened by the pooled within-species
 covariance, shrunk (Ledoit & Wolf 2004), under a prior by which they evolved along the tree by
