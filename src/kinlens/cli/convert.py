@@ -70,6 +70,15 @@ def convert(
             show_default=False,
         ),
     ] = None,
+    identity: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SHARE",
+            help="protein-fasta: group proteins that are as alike as this, with MMseqs2, instead "
+            "of by name; 0.5 is common.",
+            show_default=False,
+        ),
+    ] = None,
     force: options.Force = False,
     log_json: options.LogJson = False,
 ) -> None:
@@ -79,7 +88,8 @@ def convert(
     layout = find_layout(kind)
     if placing not in _PLACINGS:
         raise UsageError(f"--placing must be one of {', '.join(_PLACINGS)}, not {placing!r}.")
-    extras = _extras(layout, {"ranks": _split(ranks), "media": media, "synonyms": synonyms})
+    extras = _extras(layout, {"ranks": _split(ranks), "media": media, "synonyms": synonyms,
+                              "identity": identity})  # fmt: skip
     with Display(as_json=log_json) as display:
         chosen = ConversionOptions(
             placing=placing,  # type: ignore[arg-type]  # checked above

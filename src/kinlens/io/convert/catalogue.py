@@ -30,11 +30,14 @@ class Layout:
         One line on what it holds.
     extra : tuple of str
         Keyword arguments of `convert` besides ``options``.
+    other_names : tuple of str
+        What else it answers to.
     """
 
     name: str
     description: str
     extra: tuple[str, ...] = ()
+    other_names: tuple[str, ...] = ()
 
     @property
     def convert(self) -> Callable[..., ConversionReport]:
@@ -59,8 +62,9 @@ LAYOUTS = (
     ),
     Layout(
         "protein-fasta",
-        "protein FASTA files of NCBI or UniProt, one per species, to genes.csv.gz",
-        ("synonyms",),
+        "protein FASTA files of NCBI or UniProt, one per species, to genes.csv.gz (or ncbi-proteins)",
+        ("synonyms", "identity"),
+        other_names=("ncbi-proteins",),
     ),
 )
 
@@ -79,7 +83,7 @@ def find_layout(name: str) -> Layout:
     'BIMAGES, bivalves (meta.tsv)'
     """
     for layout in LAYOUTS:
-        if layout.name == name:
+        if name in (layout.name, *layout.other_names):
             return layout
     raise UsageError(
         f"unknown layout {name!r}. {did_you_mean(name, [layout.name for layout in LAYOUTS])}"

@@ -4,10 +4,11 @@
     source/Alectura_lathami/*.faa                           one folder a species, or
     source/ncbi_dataset/data/GCA_013399715.1/protein.faa    as NCBI Datasets packs them
 
-A gene is present in a species when one of its headers bears the gene's name. Names that annotators
-gave differently to homologous proteins stay different genes unless a table of synonyms joins
-them; what looks doubtful is listed in ``ambiguities.tsv``, and how much of each species was
-named, on which every such table depends, in ``completeness.csv``.
+A gene is present in a species when one of its headers bears the gene's name, or, when asked so,
+when one of its proteins is in the gene's group by similarity (`protein_groups`). Names that
+annotators gave differently to homologous proteins stay different genes unless a table of synonyms,
+or similarity, joins them; what looks doubtful is listed in ``ambiguities.tsv``, and how much of
+each species was named, on which every such table depends, in ``completeness.csv``.
 """
 
 from __future__ import annotations
@@ -16,13 +17,14 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from kinlens.atomic import write_frame
-from kinlens.errors import InputError, did_you_mean
+from kinlens.errors import InputError, UsageError, did_you_mean
 from kinlens.io.convert.dataset_folder import (
     ConversionOptions,
     ConversionReport,
@@ -30,6 +32,7 @@ from kinlens.io.convert.dataset_folder import (
     require_folder,
     write_dataset,
 )
+from kinlens.io.convert.protein_groups import ProteinGroups, group_by_similarity
 from kinlens.io.convert.protein_headers import parse_headers
 from kinlens.io.delimited import tidy_label
 from kinlens.io.fasta import iterate_headers
@@ -66,6 +69,7 @@ class _Names:
     example: dict[str, tuple[str, str]] = field(default_factory=dict)
     joined: Counter[str] = field(default_factory=Counter)
     symbols: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+    genes: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
 
 
 def convert(
@@ -73,6 +77,7 @@ def convert(
     dataset: str | Path,
     *,
     synonyms: str | Path | None = None,
+    identity: float | None = None,
     options: ConversionOptions | None = None,
 ) -> ConversionReport:
     """Convert protein FASTA files to a table of genes, present or absent.
@@ -87,6 +92,9 @@ def convert(
     synonyms : path, optional
         A table with the columns ``name`` and ``gene``: the first, exactly as headers have it
         after stripping, is read as the second.
+    identity : float, optional
+        Group proteins by similarity, with MMseqs2, instead of by name: at least this share of
+        letters, above 0 to 1, is the same as in the group's representative, over 80% of both.
     options : ConversionOptions, optional
         Only ``force`` and ``progress`` matter here.
 
@@ -101,10 +109,17 @@ def convert(
     InputError
         When there is no such folder, no FASTA file in it, or none that can be read.
     UsageError
-        When something is at `dataset` already.
+        When something is at `dataset` already, or `identity` is out of its range or given
+        together with `synonyms`.
+    MissingDependencyError
+        When proteins are to be grouped and MMseqs2 is not installed.
     """
     source = require_folder(source)
     options = options or ConversionOptions()
+    if identity is not None and not 0 < identity <= 1:
+        raise UsageError(f"identity must be above 0 and at most 1, not {identity:g}.")
+    if identity is not None and synonyms is not None:
+        raise UsageError("synonyms join names, and identity does without them: give only one.")
     gene_of = _read_synonyms(synonyms)
     found: dict[str, _Species] = {}
     names = _Names()
@@ -112,15 +127,12 @@ def convert(
     groups = _groups(source)
     if not groups:
         raise InputError("no protein FASTA file (.faa, .fasta, .fa, .pep; also .gz)", where=source)
+    alike = None
+    if identity is not None:
+        alike = group_by_similarity(chain.from_iterable(groups.values()), identity=identity)
     with options.progress.task("Reading headers", len(groups), unit="species") as task:
         for label, files in groups.items():
-            species = _Species()
-            for file in files:
-                try:
-                    _add_headers(species, names, iterate_headers(file), gene_of)
-                except InputError as error:
-                    shown = file.relative_to(source).as_posix()
-                    problems.append(Problem("skip", "unreadable", shown, "", error.problem))
+            species = _read_species(files, source, names, gene_of, alike, problems)
             task.advance()
             if not species.sequences:
                 continue
@@ -138,13 +150,13 @@ def convert(
         reason = f"{len(unused):,} synonyms occur nowhere, such as {unused[0]!r}"
         problems.append(Problem("note", "synonyms", str(synonyms), "", reason))
     ordered = dict(sorted(found.items()))
-    genes = _gene_frame(ordered, gene_of, names)
+    genes = _gene_frame(ordered)
     contents = DatasetContents(
         settings={"name": source.resolve().name},
         tables={
             "genes.csv.gz": lambda path: write_genes(genes, path),
             "completeness.csv": lambda path: write_frame(path, _completeness(ordered)),
-            "names.tsv": lambda path: write_frame(path, _name_frame(ordered, names, gene_of)),
+            "names.tsv": lambda path: write_frame(path, _name_frame(ordered, names)),
             "ambiguities.tsv": lambda path: write_frame(path, _ambiguities(ordered, names)),
         },
         problems=tuple(problems),
@@ -154,6 +166,28 @@ def convert(
 
 
 # --- files and species
+
+
+def _read_species(
+    files: Sequence[Path],
+    source: Path,
+    names: _Names,
+    gene_of: Mapping[str, str],
+    alike: ProteinGroups | None,
+    problems: list[Problem],
+) -> _Species:
+    """Read all files of one species; add to `problems` those that cannot be read."""
+    species = _Species()
+    for file in files:
+        try:
+            if alike is not None and file in alike.unread:
+                raise InputError(alike.unread[file])
+            groups = None if alike is None else alike.of_file[file]
+            _add_headers(species, names, iterate_headers(file), gene_of, groups)
+        except InputError as error:
+            shown = file.relative_to(source).as_posix()
+            problems.append(Problem("skip", "unreadable", shown, "", error.problem))
+    return species
 
 
 def _groups(source: Path) -> dict[str, list[Path]]:
@@ -203,9 +237,14 @@ def _merge(into: _Species, other: _Species) -> None:
 
 
 def _add_headers(
-    species: _Species, names: _Names, headers: Iterator[str], gene_of: Mapping[str, str]
+    species: _Species,
+    names: _Names,
+    headers: Iterator[str],
+    gene_of: Mapping[str, str],
+    groups: Sequence[str] | None,
 ) -> None:
-    for line in headers:
+    """Count what the headers of one file say; `groups` are the genes of its records, if known."""
+    for number, line in enumerate(headers):
         parts = parse_headers(line)
         species.sequences += 1
         own = {part.name for part in parts if part.name}
@@ -221,7 +260,11 @@ def _add_headers(
                 names.symbols[part.definition].add(part.name)
         if len(own) > 1:
             names.joined[" | ".join(sorted(own))] += 1
-        species.genes.update({gene_of.get(name, name) for name in own})
+        for name in own:
+            names.genes[name].add(groups[number] if groups else gene_of.get(name, name))
+        species.genes.update(
+            [groups[number]] if groups else {gene_of.get(name, name) for name in own}
+        )
 
 
 def _read_synonyms(path: str | Path | None) -> dict[str, str]:
@@ -247,10 +290,8 @@ def _read_synonyms(path: str | Path | None) -> dict[str, str]:
 # --- tables
 
 
-def _gene_frame(
-    species: Mapping[str, _Species], gene_of: Mapping[str, str], names: _Names
-) -> pd.DataFrame:
-    genes = sorted({gene_of.get(name, name) for name in names.example})
+def _gene_frame(species: Mapping[str, _Species]) -> pd.DataFrame:
+    genes = sorted({gene for one in species.values() for gene in one.genes})
     column = {gene: place for place, gene in enumerate(genes)}
     values = np.zeros((len(species), len(genes)), dtype=np.float32)
     for row, one in enumerate(species.values()):
@@ -272,18 +313,19 @@ def _completeness(species: Mapping[str, _Species]) -> pd.DataFrame:
     )
 
 
-def _name_frame(
-    species: Mapping[str, _Species], names: _Names, gene_of: Mapping[str, str]
-) -> pd.DataFrame:
+def _name_frame(species: Mapping[str, _Species], names: _Names) -> pd.DataFrame:
     in_species: Counter[str] = Counter()
     sequences: Counter[str] = Counter()
     for one in species.values():
         in_species.update(one.genes.keys())
         sequences.update(one.genes)
     rows = []
-    for name, (accession, definition) in sorted(names.example.items()):
-        gene = gene_of.get(name, name)
-        rows.append((gene, name, in_species[gene], sequences[gene], accession, definition))
+    for name, (accession, definition) in names.example.items():
+        for gene in names.genes[name]:
+            rows.append((gene, name, in_species[gene], sequences[gene], accession, definition))
+    named = {row[0] for row in rows}
+    rows += [(gene, "", n, sequences[gene], "", "") for gene, n in in_species.items()
+             if gene not in named]  # fmt: skip
     columns = ["gene", "name", "species", "sequences", "accession", "definition"]
     return pd.DataFrame(sorted(rows), columns=columns)
 
@@ -297,6 +339,14 @@ def _ambiguities(species: Mapping[str, _Species], names: _Names) -> pd.DataFrame
     rows += _ranked("spelling", [same for same in spellings.values() if len(same) > 1])
     symbols = [[f"{text}:", *sorted(own)] for text, own in names.symbols.items() if len(own) > 1]
     rows += _ranked("several-symbols", symbols)
+    split = [[f"{name}:", *sorted(own)] for name, own in names.genes.items() if len(own) > 1]
+    rows += _ranked("several-genes", split)
+    named: dict[str, list[str]] = defaultdict(list)
+    for name in sorted(names.genes):
+        for gene in names.genes[name]:
+            named[gene].append(name)
+    shared = [[f"{gene}:", *own] for gene, own in named.items() if len(own) > 1]
+    rows += _ranked("several-names", shared)
     rows += [("joined", joined, count) for joined, count in names.joined.most_common()]
     for name, one in species.items():
         others = {

@@ -133,7 +133,7 @@ def test_encrypted_archives_are_named(tmp_path: Path, original: Path) -> None:
 
 def test_every_layout_is_in_the_catalogue() -> None:
     folder = Path(__file__).parents[4] / "src" / "kinlens" / "io" / "convert"
-    shared = {"__init__", "catalogue", "dataset_folder", "protein_headers"}
+    shared = {"__init__", "catalogue", "dataset_folder", "protein_groups", "protein_headers"}
     files = {path.stem.replace("_", "-") for path in folder.glob("*.py") if path.stem not in shared}
     assert {layout.name for layout in LAYOUTS} == files
     with pytest.raises(UsageError, match="Did you mean 'bimages'"):
