@@ -62,7 +62,7 @@ LAYOUTS = (
     ),
     Layout(
         "protein-fasta",
-        "protein FASTA files of NCBI or UniProt, one per species, to genes.csv.gz (or ncbi-proteins)",
+        "protein FASTA files of NCBI or UniProt, one per species (or ncbi-proteins)",
         ("synonyms", "identity"),
         other_names=("ncbi-proteins",),
     ),
