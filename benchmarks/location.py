@@ -11,7 +11,7 @@ reference channels alone.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -45,7 +45,8 @@ from reporting import report, versions
 DATA = Path(__file__).parents[2] / "shared" / "data"
 WORLD_SEED = 7
 STREAMS = RandomStreams(0)
-SETTINGS = {"schedule": "cosine", "size": 64, "batch_size": 32, "learning_rate": 2e-3}
+SETTINGS = {"schedule": "cosine", "size": 64, "batch_size": 32}
+RATES = {"learning_rate": 4e-3, "fine_learning_rate": 2e-3}
 
 
 def main() -> None:
@@ -70,6 +71,7 @@ def simulated(options: argparse.Namespace) -> None:
         write_cells(cell_world(world, RandomStreams(WORLD_SEED)), folder)
     config = LocationConfig(
         **SETTINGS,
+        **RATES,
         models=MODELS,
         network=f"timm:{options.network}?random",
         larger=f"timm:{options.larger}?random",
@@ -90,7 +92,25 @@ def simulated(options: argparse.Namespace) -> None:
         streams = STREAMS.child("repeat", repeat)
         trained.append(train_networks(task, config, config.models, streams, resources))
         scored = scored_models(task, config.models, trained, descriptors)
-        write_simulated(task, config, scored, stage_scores(task, trained), options, repeat + 1)
+        stages = stage_scores(task, trained)
+        write_simulated(task, config, scored, stages, parameters(trained[0]), options, repeat + 1)
+
+
+def parameters(trained: Mapping[str, Trained]) -> dict[str, int]:
+    """Count the weights that each model answers with."""
+    size = {name: sum(a.size for a in each.weights.values()) for name, each in trained.items()}
+    routed = {
+        model: size["stage1_multi"]
+        + sum(n for name, n in size.items() if is_stage_2(name, with_other))
+        for model, with_other in (("hard_routed", False), ("hard_routed_other", True))
+    }
+    alone = {name: size[name] for name in ("flat", "joint", "longer", "larger")}
+    return alone | routed | {"pair": size["flat"] + size["second"]}
+
+
+def is_stage_2(name: str, with_other: bool) -> bool:
+    """Tell whether a network names the labels of one group, with or without foreign pictures."""
+    return name.startswith("stage2_") and name.startswith("stage2_other_") == with_other
 
 
 def write_simulated(
@@ -98,6 +118,7 @@ def write_simulated(
     config: LocationConfig,
     scored: Sequence[Scored],
     stages: Sequence[StageScores],
+    sizes: Mapping[str, int],
     options: argparse.Namespace,
     repeats: int,
 ) -> None:
@@ -123,11 +144,13 @@ def write_simulated(
     rows = []
     for each in scored:
         macro = value.loc[each.model, "macro"]
+        size = sizes.get(each.model.removesuffix("_tuned"))
         change = comparisons[comparisons["model"] == each.model].set_index("target")
         against = change.loc[change.index.intersection(sorted(decidable))]
         rows.append(
             (
                 each.model,
+                f"{size:,}" if size else "-",
                 interval(macro.loc["f1"]),
                 f"{macro.loc['f1', 'null_mean']:.3f}",
                 f"{value.loc[(each.model, 'micro', 'f1'), 'value']:.3f}",
@@ -150,8 +173,8 @@ def write_simulated(
         "location_simulated",
         title="Where a protein sits: every model on simulated cells",
         columns=(
-            "model", "macro F1", "shuffled labels", "micro F1", "precision", "recall",
-            "average precision", "PA (0/1)", "PA (source)", "PA (log)", "hierarchical F1",
+            "model", "parameters", "macro F1", "shuffled labels", "micro F1", "precision",
+            "recall", "average precision", "PA (0/1)", "PA (source)", "PA (log)", "hierarchical F1",
             "group and labels disagree", "macro F1 minus flat_tuned", "labels better / worse",
         ),
         rows=rows,
@@ -316,7 +339,7 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("which", choices=["simulated", "cells"])
     parser.add_argument("--images", type=int, default=2000)
-    parser.add_argument("--epochs", type=int, default=8)
+    parser.add_argument("--epochs", type=int, default=16)
     parser.add_argument("--network", default="resnet10t", help="of timm; the source has resnet18")
     parser.add_argument("--larger", default="resnet26t", help="the rival of more parameters")
     parser.add_argument("--repeats", type=int, default=3)

@@ -112,6 +112,11 @@ class GatedLogits(NamedTuple):
         Logit of each label, given that its group holds.
     joint : tensor of shape (B, k)
         Mean of the flat logit and that of P(group) P(label | group): the answer.
+
+    Notes
+    -----
+    The gate's heads read the trunk's features without bending them, so that what the trunk learns
+    is what it learns for the flat head.
     """
 
     flat: Tensor
@@ -143,9 +148,10 @@ class Gated:
         return _GatedHeads(trunk, n_features, self.group_of)
 
     def loss(self, output: Any, truth: Tensor) -> Tensor:
-        """Return the mean loss of the joint answer and of the three heads.
+        """Return the sum of the losses of the joint answer and of the three heads.
 
-        The inner head learns from pictures of the label's group alone.
+        The inner head learns from pictures of the label's group alone. The flat head's loss alone
+        reaches the trunk; see `GatedLogits`.
         """
         group_of = torch.as_tensor(self.group_of, device=truth.device)
         held = torch.zeros(
@@ -159,7 +165,7 @@ class Gated:
             # Groups are few and common, so they need no balancing.
             soft_margin(output.group, held),
         )
-        return sum(parts) / len(parts)
+        return sum(parts)
 
     def probabilities(self, output: Any) -> Tensor:
         """Return the sigmoid of the joint logits."""
@@ -223,6 +229,7 @@ class _GatedHeads(nn.Module):  # type: ignore[name-defined]
     def forward(self, pictures: Tensor) -> GatedLogits:
         """Return `GatedLogits` for pictures (B, C, H, W)."""
         features = self.trunk(pictures)
-        flat, group, inner = self.flat(features), self.group(features), self.inner(features)
+        flat, read = self.flat(features), features.detach()
+        group, inner = self.group(read), self.inner(read)
         gate = gate_logit(group[:, self.group_of], inner)
-        return GatedLogits(flat, group, inner, (flat + gate) / 2)
+        return GatedLogits(flat, group, inner, (flat.detach() + gate) / 2)
