@@ -47,10 +47,11 @@ def main() -> None:
     parser.add_argument("--cache", type=Path, help="keep vectors and finished blocks here")
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--genes", type=int, default=GENES, help="fewer, for a first look")
+    parser.add_argument("--worlds", type=int, default=5, help="of each kind, for `planted`")
     arguments = parser.parse_args()
     resources = Resources(workers=arguments.workers, cache=arguments.cache)
     if arguments.part == "planted":
-        planted(arguments.data, arguments.genes, resources)
+        planted(arguments.data, arguments.genes, arguments.worlds, resources)
     elif arguments.part == "pangenome":
         pangenome(arguments.data, resources)
     else:
@@ -60,35 +61,38 @@ def main() -> None:
 # Planted genes on real pictures and a real tree ---------------------------------------------------
 
 
-def planted(folder: Path, n_genes: int, resources: Resources) -> None:
+def planted(folder: Path, n_genes: int, n_worlds: int, resources: Resources) -> None:
     """Simulate genes on the real tree, some through real looks, and ask the study for them."""
     config = GenesConfig(splits=50, twins=24, replicates=100, resplits=200, shown=1)
     collection = read_collection(folder)
     collection = replace(collection, genes=blank(collection))
     looks = prepare(collection, config, RandomStreams(SEED), resources)[0]
-    rows = []
-    for number, name, count in ((1, "40 planted genes", PLANTED), (2, "no planted gene", 0)):
-        genes = simulated(looks, n_genes, count, np.random.default_rng(SEED + number))
-        start = time.process_time()
-        found = asked(replace(collection, genes=genes), config, resources)
-        seconds = time.process_time() - start
-        tested = found.tested
-        is_true = tested["gene"].str.startswith("planted")
-        hits, certain = tested["q_value"] <= 0.05, tested["fwer_p_value"] <= 0.05
-        naive = tested["naive_p_value"] <= 0.05
-        rows.append(
-            (
-                name,
-                f"{len(tested):,}",
-                f"{int((hits & is_true).sum())} of {int(is_true.sum())}",
-                f"{int((hits & ~is_true).sum())}",
-                f"{(hits & ~is_true).sum() / max(hits.sum(), 1):.1%}",
-                f"{int((certain & is_true).sum())} / {int((certain & ~is_true).sum())}",
-                f"{(tested.loc[~is_true, 'p_value'] <= 0.05).mean():.1%}",
-                f"{naive[~is_true].mean():.1%}",
-                f"{seconds:.0f}",
-            )
+    worlds = []
+    for count in (PLANTED, 0):
+        for number in range(n_worlds):
+            rng = np.random.default_rng((SEED, count, number))
+            genes = simulated(looks, n_genes, count, rng)
+            start = time.process_time()
+            found = asked(replace(collection, genes=genes), config, resources)
+            seconds = time.process_time() - start
+            worlds.append(counted(found.tested, count, number, seconds))
+            print(worlds[-1], flush=True)
+    counts = pd.DataFrame(worlds)
+    rows = [
+        (
+            f"{each.planted} planted genes, world {each.world + 1}",
+            f"{each.tested:,}",
+            f"{each.found} of {each.real}",
+            f"{each.false}",
+            f"{each.false / max(each.found + each.false, 1):.1%}",
+            f"{each.certain} / {each.certain_false}",
+            f"{each.small:.1%}",
+            f"{each.naive:.1%}",
+            f"{each.seconds:.0f}",
         )
+        for each in counts.itertuples()
+    ]
+    rows += [summary(counts, count) for count in (PLANTED, 0)]
     assert looks.pictures is not None
     report(
         "gene_butterflies",
@@ -111,6 +115,46 @@ def planted(folder: Path, n_genes: int, resources: Resources) -> None:
         f"direction in the first 10 principal components of looks. {config.splits} splits of each "
         f"kind, {config.twins} null twins a gene, clades held out. Seed {SEED}. The study sees "
         "pictures, tree and genes only.",
+    )
+
+
+def counted(tested: pd.DataFrame, planted: int, world: int, seconds: float) -> dict[str, float]:
+    """Count in one world what was found, and what of it is real."""
+    is_true = tested["gene"].str.startswith("planted")
+    hits, certain = tested["q_value"] <= 0.05, tested["fwer_p_value"] <= 0.05
+    return {
+        "planted": planted,
+        "world": world,
+        "tested": len(tested),
+        "real": int(is_true.sum()),
+        "found": int((hits & is_true).sum()),
+        "false": int((hits & ~is_true).sum()),
+        "certain": int((certain & is_true).sum()),
+        "certain_false": int((certain & ~is_true).sum()),
+        "small": float((tested.loc[~is_true, "p_value"] <= 0.05).mean()),
+        "naive": float((tested.loc[~is_true, "naive_p_value"] <= 0.05).mean()),
+        "seconds": seconds,
+    }
+
+
+def summary(counts: pd.DataFrame, planted: int) -> tuple[str, ...]:
+    """Average the worlds of one kind, with 1.96 standard errors over worlds."""
+    own = counts[counts["planted"] == planted]
+    hits = (own["found"] + own["false"]).clip(lower=1)
+
+    def share(values: pd.Series) -> str:
+        return f"{values.mean():.1%} ± {1.96 * values.sem():.1%}"
+
+    return (
+        f"mean of {len(own)} worlds, {planted} planted",
+        f"{own['tested'].mean():,.0f}",
+        share(own["found"] / own["real"]) if planted else "-",
+        f"{own['false'].mean():.1f}",
+        share(own["false"] / hits),
+        f"{own['certain'].mean():.1f} / {own['certain_false'].mean():.1f}",
+        share(own["small"]),
+        share(own["naive"]),
+        f"{own['seconds'].mean():.0f}",
     )
 
 
