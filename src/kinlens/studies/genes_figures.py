@@ -177,6 +177,7 @@ def model_heatmap(found: GeneFindings, compared: pd.DataFrame) -> FigureRecord:
     models = list(dict.fromkeys(compared["model"]))
     patterns = list(dict.fromkeys(compared["pattern"]))
     repeats = int(compared["repeat"].nunique())
+    splits = "one random split" if repeats == 1 else f"{repeats} random splits"
     return score_heatmap(
         table.loc[patterns, models].to_numpy(dtype=np.float64),
         [found.genes_of(int(pattern))[0] for pattern in patterns],
@@ -184,7 +185,7 @@ def model_heatmap(found: GeneFindings, compared: pd.DataFrame) -> FigureRecord:
         name="models",
         title="The same genes by every classifier",
         caption=(
-            f"Mean MCC on test species over {repeats} random splits (64% training, 16% validation, "
+            f"Mean MCC on test species over {splits} (64% training, 16% validation, "
             f"20% test) of {found.task.n} species. Random splits leave relatives on both sides: "
             "these numbers are to be read beside the clade-blocked ones."
         ),
