@@ -97,7 +97,8 @@ def _worded(kind: type[Config], error: ValidationError) -> str:
             lines.append(_unknown(kind, fault["loc"]))
         else:
             name = ".".join(map(str, fault["loc"])) or kind.__name__
-            lines.append(f"{name} = {fault['input']!r}: {fault['msg']}.")
+            reason = fault["msg"].removeprefix("Value error, ")
+            lines.append(f"{name} = {fault['input']!r}: {reason}.")
     return " ".join(lines)
 
 

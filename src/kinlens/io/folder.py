@@ -206,7 +206,9 @@ def _read_config(folder: Path) -> DatasetConfig:
     path = folder / "dataset.toml"
     if not path.is_file():
         return DatasetConfig()
-    config = build_config(DatasetConfig, read_toml(path), where=str(path))
+    given = read_toml(path)
+    _refuse_deep_labels(given.get("labels"), path)
+    config = build_config(DatasetConfig, given, where=str(path))
     if config.rank not in RANKS:
         raise UsageError(f"{path}: rank = {config.rank!r} is not one of {', '.join(RANKS)}.")
     if config.channels and not all(
@@ -217,6 +219,16 @@ def _read_config(folder: Path) -> DatasetConfig:
             "{image} and {channel}."
         )
     return config
+
+
+def _refuse_deep_labels(labels: object, path: Path) -> None:
+    for group, members in labels.items() if isinstance(labels, dict) else ():
+        if isinstance(members, dict):
+            inner = next(iter(members), "...")
+            raise UsageError(
+                f"{path}: labels.{group} holds groups of its own, and two levels are understood. "
+                f'Make each of them a group of its own, such as "{group} {inner}" = ["..."].'
+            )
 
 
 def _with_pictures(

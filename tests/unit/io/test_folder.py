@@ -199,6 +199,7 @@ def test_sequences_without_a_row_are_named(tmp_path: Path) -> None:
         ('rank = "tribus"\n', "rank = 'tribus' is not one of species, genus"),
         ('channels = ["a"]\nchannel_pattern = "{image}.jpg"\n', "must hold"),
         ("name = \n", "not a TOML file"),
+        ('[labels.nucleus]\nrim = ["a"]\n', 'labels.nucleus holds groups .* such as "nucleus rim"'),
     ],
 )
 def test_settings_that_cannot_be(tmp_path: Path, toml: str, words: str) -> None:
