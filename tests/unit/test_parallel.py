@@ -167,9 +167,12 @@ def test_a_reader_who_stops_early_does_not_wait() -> None:
 
 
 _LONG_WORK = """
-import os, sys, time
+import os, signal, sys, time
 from pathlib import Path
 from kinlens.parallel import Resources, map_blocks
+
+# Tests that run in the background of a shell inherit that interrupts are ignored.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 def work(block):
     Path(sys_argv[1], str(os.getpid())).touch()
