@@ -45,8 +45,13 @@ from reporting import report, versions
 DATA = Path(__file__).parents[2] / "shared" / "data"
 WORLD_SEED = 7
 STREAMS = RandomStreams(0)
-SETTINGS = {"schedule": "cosine", "size": 64, "batch_size": 32}
-RATES = {"learning_rate": 4e-3, "fine_learning_rate": 2e-3}
+SETTINGS = {
+    "schedule": "cosine",
+    "size": 64,
+    "batch_size": 32,
+    "learning_rate": 4e-3,
+    "fine_learning_rate": 2e-3,
+}
 
 
 def main() -> None:
@@ -71,7 +76,6 @@ def simulated(options: argparse.Namespace) -> None:
         write_cells(cell_world(world, RandomStreams(WORLD_SEED)), folder)
     config = LocationConfig(
         **SETTINGS,
-        **RATES,
         models=MODELS,
         network=f"timm:{options.network}?random",
         larger=f"timm:{options.larger}?random",
