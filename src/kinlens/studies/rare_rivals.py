@@ -1,8 +1,9 @@
 """What naming species without pictures has to beat: chance, and guessing within the genus.
 
-The guesser names the genus by the most likely species that has pictures, is then told which
-species were withheld, and draws one of the genus at random. Its expected accuracy is exact. It is
-a strong rival: the prototypes are not told that a species was withheld.
+The guesser names the genus by the most likely species that has pictures, and draws one of its
+species at random: any of them, or, told which species were withheld, one of those. Its expected
+accuracy is exact. Told, it is a strong rival: the prototypes do not know that the species shown was
+withheld.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ __all__ = ["genus_guess_cells", "rival_rows"]
 
 _TOP = 5
 _CELL = ["repeat", "species"]
+# Share right where the guesser is not told which species were withheld.
+_UNTOLD = "untold"
 
 
 def genus_guess_cells(task: RareTask, repeats: Sequence[Repeat]) -> pd.DataFrame:
@@ -37,7 +40,8 @@ def genus_guess_cells(task: RareTask, repeats: Sequence[Repeat]) -> pd.DataFrame
     Returns
     -------
     pandas.DataFrame
-        ``repeat, species`` and the `CELL_METRICS`; species without a known genus are never right.
+        ``repeat, species``, the `CELL_METRICS` of the guesser that is told, and ``untold``, the
+        per-class accuracy of the other; species without a known genus are never right.
     """
     genus_of = task.genus_of()
     rows: list[dict[str, object]] = []
@@ -50,6 +54,7 @@ def genus_guess_cells(task: RareTask, repeats: Sequence[Repeat]) -> pd.DataFrame
         guessed = np.array([genus_of.get(name, "") for name in nearest], dtype=object)
         truth = task.species[repeat.split.test].astype(str)
         members = pd.Series([genus_of[name] for name in sorted(withheld)]).value_counts()
+        everybody = pd.Series([genus_of.get(name, "") for name in classes]).value_counts()
         for name in sorted(withheld):
             genus = genus_of[name]
             is_right = (guessed[truth == name] == genus) if genus else np.zeros(1, dtype=bool)
@@ -61,9 +66,10 @@ def genus_guess_cells(task: RareTask, repeats: Sequence[Repeat]) -> pd.DataFrame
                     "per_class_accuracy": share / members[genus],
                     "top_5_accuracy": share * min(_TOP / members[genus], 1.0),
                     "genus_accuracy": share,
+                    _UNTOLD: share / everybody[genus],
                 }
             )
-    return pd.DataFrame(rows, columns=[*_CELL, *CELL_METRICS])
+    return pd.DataFrame(rows, columns=[*_CELL, *CELL_METRICS, _UNTOLD])
 
 
 def rival_rows(
@@ -94,21 +100,24 @@ def rival_rows(
     own = cells[(cells["model"] == "prototypes") & (cells["bin"] == "shots_0")]
     pairs = own.merge(guesses, on=_CELL, suffixes=("", "_guessed"), validate="one_to_one")
     guessed = [f"{metric}_guessed" for metric in CELL_METRICS]
-    gain = pairs["per_class_accuracy"] - pairs["per_class_accuracy_guessed"]
-    values = np.column_stack([pairs[guessed].to_numpy(dtype=np.float64), gain])
+    right = pairs["per_class_accuracy"]
+    gains = [right - pairs["per_class_accuracy_guessed"], right - pairs[_UNTOLD]]
+    values = np.column_stack([pairs[[*guessed, _UNTOLD]].to_numpy(dtype=np.float64), *gains])
+    names = [*CELL_METRICS, _UNTOLD, "gain_over_genus_guess", "gain_over_untold_guess"]
     found = cluster_bootstrap(
-        CellMeans([*CELL_METRICS, "gain_over_genus_guess"], values), pairs["species"],
+        CellMeans(names, values), pairs["species"],
         rng=streams.generator("genus guess"), n_replicates=replicates,
     )  # fmt: skip
     rows = []
-    for metric in found.names:
-        value, low, high = found[metric]
-        is_gain = metric.startswith("gain")
+    for name in found.names:
+        value, low, high = found[name]
+        model, metric = "prototypes" if name.startswith("gain") else "genus_guess", name
+        if name == _UNTOLD:
+            model, metric = "genus_guess_untold", "per_class_accuracy"
         rows.append(
             metric_row(
-                "rare", target="shots_0", model="prototypes" if is_gain else "genus_guess",
-                metric=metric, value=value, low=low, high=high, split="specimen",
-                n=found.n_groups, seed=streams.seed,
+                "rare", target="shots_0", model=model, metric=metric, value=value, low=low,
+                high=high, split="specimen", n=found.n_groups, seed=streams.seed,
             )
         )  # fmt: skip
     genera = pd.Series([task.genus_of()[name] for name in task.names])

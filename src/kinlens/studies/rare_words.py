@@ -196,10 +196,14 @@ def _guessing(rows: _Rows) -> Headline | None:
         "below": f"the prototypes are worse than that by {_points(gain)}",
         "open": f"the prototypes are not told from that: {_points(gain)}",
     }[side]
+    untold = rows("shots_0", "genus_guess_untold", "per_class_accuracy")
+    any_of_it = (
+        "" if untold is None else f"any of its species, would be right for {_share(untold)}, and "
+    )
     return Headline(
         f"For species without a picture chance is {chance['value']:.2%}. Naming the genus by its "
-        "pictured species, and drawing one of those that were withheld (which nobody tells the "
-        f"prototypes), would be right for {_share(guess)}; {words}.",
+        f"pictured species, and drawing {any_of_it}one of those that were withheld (which nobody "
+        f"tells the prototypes), would be right for {_share(guess)}; {words}.",
         _VERDICTS[side],
     )
 

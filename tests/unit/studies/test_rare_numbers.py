@@ -144,6 +144,7 @@ def test_guessing_within_the_genus_is_exact_and_paired() -> None:
     repeats = [repeat_of(task, {"prototypes": scores, "prototypes_permuted": scores})]
     guesses = genus_guess_cells(task, repeats).set_index("species")
     assert guesses["per_class_accuracy"].to_dict() == {"A_c": 1.0, "B_c": 0.5}
+    assert guesses["untold"].to_dict() == {"A_c": 1 / 3, "B_c": 0.5 / 4}
     rows = rival_rows(
         task, cells_of(task, repeats), guesses.reset_index(), replicates=100,
         streams=RandomStreams(0),
@@ -151,6 +152,10 @@ def test_guessing_within_the_genus_is_exact_and_paired() -> None:
     assert value(rows, "shots_0", "genus_guess", "per_class_accuracy")["value"] == 0.75
     gain = value(rows, "shots_0", "prototypes", "gain_over_genus_guess")
     assert (gain["value"], gain["low"], gain["high"]) == (0.25, 0.0, 0.5)
+    untold = value(rows, "shots_0", "genus_guess_untold", "per_class_accuracy")["value"]
+    assert untold == pytest.approx((1 / 3 + 0.5 / 4) / 2)
+    gain = value(rows, "shots_0", "prototypes", "gain_over_untold_guess")
+    assert gain["value"] == pytest.approx(1 - untold)
     assert value(rows, "shots_0", "chance", "per_class_accuracy")["value"] == 1 / 7
     assert value(rows, "shots_0", "chance", "genus_accuracy")["value"] == pytest.approx(
         (3 / 7 + 4 / 7) / 2
