@@ -197,13 +197,12 @@ def _guessing(rows: _Rows) -> Headline | None:
         "open": f"the prototypes are not told from that: {_points(gain)}",
     }[side]
     untold = rows("shots_0", "genus_guess_untold", "per_class_accuracy")
-    any_of_it = (
-        "" if untold is None else f"any of its species, would be right for {_share(untold)}, and "
-    )
+    all_of_it = "" if untold is None else f"one of all its species is right for {_share(untold)}, "
     return Headline(
         f"For species without a picture chance is {chance['value']:.2%}. Naming the genus by its "
-        f"pictured species, and drawing {any_of_it}one of those that were withheld (which nobody "
-        f"tells the prototypes), would be right for {_share(guess)}; {words}.",
+        f"pictured species and drawing {all_of_it}one of those that were withheld, which nobody "
+        f"tells the prototypes, {'is right ' if untold is None else ''}for {_share(guess)}; "
+        f"{words}.",
         _VERDICTS[side],
     )
 
