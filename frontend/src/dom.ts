@@ -3,6 +3,9 @@
 type Child = Node | string | number | null | undefined | false | Child[];
 type Props = Record<string, unknown>;
 
+/** Pixels that a pointer may move in a press; more is a drag. */
+const STILL = 4;
+
 function apply(element: Element, props: Props): void {
   for (const [name, value] of Object.entries(props)) {
     if (value === null || value === undefined || value === false) continue;
@@ -92,4 +95,17 @@ export function eachFrame<A extends unknown[]>(action: (...args: A) => void): (.
     }
     waiting = args;
   };
+}
+
+/** Calls for a press of the main button, also when what was pressed is drawn anew before it is let go: a click is lost then. */
+export function onPress(element: Element, action: (event: PointerEvent) => void): void {
+  let pressed: PointerEvent | null = null;
+  const on = (name: string, listener: (event: PointerEvent) => void) => element.addEventListener(name, (event) => listener(event as PointerEvent));
+  on("pointerdown", (event) => (pressed = event.button === 0 ? event : null));
+  on("pointercancel", () => (pressed = null));
+  on("pointerup", (event) => {
+    const isPress = pressed?.pointerId === event.pointerId && Math.hypot(event.clientX - pressed.clientX, event.clientY - pressed.clientY) < STILL;
+    pressed = null;
+    if (isPress) action(event);
+  });
 }

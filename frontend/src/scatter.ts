@@ -1,6 +1,6 @@
 // Dots between two axes, one of which is chosen by pressing it.
 
-import { s, shown } from "./dom";
+import { onPress, s, shown } from "./dom";
 
 const [LEFT, RIGHT, TOP, BOTTOM] = [58, 22, 22, 46];
 const REACH = 20;
@@ -32,7 +32,7 @@ export class Scatter {
   private content: ScatterContent | null = null;
 
   constructor(private readonly onChoice: (name: string) => void) {
-    this.svg.addEventListener("click", (event) => this.pick(event));
+    onPress(this.svg, (event) => this.pick(event));
     new ResizeObserver(() => this.redraw()).observe(this.svg);
   }
 

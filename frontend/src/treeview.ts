@@ -3,7 +3,7 @@
 
 import type { Colouring } from "./colouring";
 import { css } from "./colour";
-import { announce, eachFrame, h, plural, readable, s } from "./dom";
+import { announce, eachFrame, h, onPress, plural, readable, s } from "./dom";
 import type { ExhibitData } from "./exhibit";
 import { csvOf, standalone, type Exports } from "./export";
 import type { State, Store } from "./state";
@@ -284,7 +284,7 @@ export class TreeView {
       this.hover = null;
       this.draw();
     });
-    scroller.addEventListener("click", (event) => this.choose(at(event)));
+    onPress(this.svg, (event) => this.choose(at(event)));
     scroller.addEventListener("wheel", (event) => {
       if (!event.ctrlKey) return;
       event.preventDefault();

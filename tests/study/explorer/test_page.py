@@ -132,6 +132,24 @@ def test_a_clade_of_the_tree_is_selected_on_the_map(page: Any, served: Any) -> N
     assert before > 3
 
 
+def test_a_press_on_the_tree_counts_though_it_is_drawn_anew_meanwhile(
+    page: Any, served: Any
+) -> None:
+    open_page(page, served)
+    page.wait_for_selector(".phylogeny[data-ready]")
+    box = page.locator(".tree text:has-text('Eos a')").bounding_box()
+    page.mouse.move(box["x"] + 4, box["y"] + 4)
+    page.mouse.down()
+    page.evaluate(
+        """() => {
+            document.querySelector('.phylogeny .scroller').dispatchEvent(new Event('scroll'));
+            return new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)));
+        }"""
+    )
+    page.mouse.up()
+    page.wait_for_selector(".detail h2:has-text('Eos a')")
+
+
 def test_an_uploaded_picture_is_answered_for(page: Any, served: Any) -> None:
     open_page(page, served)
     page.wait_for_selector(".phylogeny[data-ready]")
