@@ -89,8 +89,8 @@ def world_cells(signal: float, seed: int, images: int) -> pd.DataFrame:
     streams = RandomStreams(seed)
     split = natural_split(task, streams)
     fitted = fit_models(
-        task, split, streams, noises=CONFIG.noises, error_rate=CONFIG.error_rate, networks=True,
-        advance=lambda: None,
+        task, split, streams, noises=CONFIG.noises, error_rate=CONFIG.error_rate,
+        heads=CONFIG.heads, advance=lambda: None,
     )  # fmt: skip
     cells = cells_of(task, [Repeat(seed, split, fitted)])
     print(f"lambda {signal:g}, seed {seed}: {means(cells)}", flush=True)

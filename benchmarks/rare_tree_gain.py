@@ -60,7 +60,7 @@ def rare_cells(task: RareTask, level: str, repeat: int) -> pd.DataFrame:
     streams = RandomStreams(0).child("repeat", repeat)
     split, rare = split_at(task, level, streams)
     fitted = fit_models(
-        task, split, streams, noises=CONFIG.noises, error_rate=CONFIG.error_rate, networks=False,
+        task, split, streams, noises=CONFIG.noises, error_rate=CONFIG.error_rate, heads=None,
         advance=lambda: None,
     )  # fmt: skip
     cells = cells_of(task, [Repeat(repeat, split, fitted)])

@@ -148,7 +148,7 @@ def test_the_same_seed_gives_the_same_numbers(found) -> None:
 
 def test_the_published_stages_and_their_controls_stand_beside(found) -> None:
     result = found(repeats=1)
-    with_networks = found(repeats=1, networks=True)
+    with_networks = found(repeats=1, networks=True, hidden=128, embedding=32)
     assert {"baseline", "long_tail", "aligned", "aligned_long_tail", "aligned_permuted"} <= set(
         with_networks.metrics["model"]
     )
@@ -160,6 +160,7 @@ def test_the_published_stages_and_their_controls_stand_beside(found) -> None:
     assert by_anchors["n"] == round(0.1 * N_SPECIES)
     own = value(with_networks, "all", "baseline", "per_class_accuracy")["value"]
     assert own > 5 / N_SPECIES
+    assert "128 hidden units to 32 dimensions" in " ".join(with_networks.methods.split())
 
 
 def test_sequences_alone_give_kinship_and_their_anchors_are_looked_over(found, clade) -> None:

@@ -21,7 +21,7 @@ from kinlens.records.result import StudyResult, metrics_frame
 from kinlens.rng import RandomStreams
 from kinlens.studies.rare_anchors import anchor_reports
 from kinlens.studies.rare_model import fit_rare_model
-from kinlens.studies.rare_models import NETWORKS, PROTOTYPES, fit_models
+from kinlens.studies.rare_models import NETWORKS, PROTOTYPES, Heads, fit_models
 from kinlens.studies.rare_qualities import quality_rows
 from kinlens.studies.rare_report import RareFindings, report_of
 from kinlens.studies.rare_retrieval import retrieval_cells, retrieval_rows
@@ -64,13 +64,25 @@ class RareConfig(Config):
     networks: bool = Field(
         default=True, description="Train the published network, its stages and its controls too."
     )
+    hidden: int = Field(
+        default=1000, ge=2, description="Width of the published network before its embedding."
+    )
+    embedding: int = Field(default=256, ge=2, description="Length of its embedding.")
     margin: float = Field(
-        default=0.5, gt=-1, lt=1, description="Margin at which anchors are looked over."
+        default=0.5,
+        gt=-1,
+        lt=1,
+        description="Margin at which anchors are looked over, and embeddings drawn to them.",
     )
     error_rate: float = Field(
         default=0.1, gt=0, lt=1, description="How often candidate sets may miss the species."
     )
     replicates: int = Field(default=1000, ge=100, description="Bootstrap replicates of species.")
+
+    @property
+    def heads(self) -> Heads | None:
+        """Of the published network; None when it is left out."""
+        return Heads(self.hidden, self.embedding, self.margin) if self.networks else None
 
 
 CONFIG = RareConfig
@@ -120,7 +132,7 @@ def run(
             split = draw_split(task, config, own)
             fitted = fit_models(
                 task, split, own, noises=config.noises, error_rate=config.error_rate,
-                networks=config.networks, advance=bar.advance,
+                heads=config.heads, advance=bar.advance,
             )  # fmt: skip
             repeats.append(Repeat(number, split, fitted))
     with resources.progress.task("Scoring", 1) as bar:

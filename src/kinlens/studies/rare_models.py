@@ -29,6 +29,7 @@ __all__ = [
     "PROTOTYPES",
     "Answering",
     "Fitted",
+    "Heads",
     "Naming",
     "fit_answering",
     "fit_models",
@@ -56,6 +57,23 @@ NETWORKS = (
 _UNSEEN_WEIGHT = 0.3
 # Judged specimens of learned species above which choices go by accuracy.
 _ENOUGH = 30
+
+
+@dataclass(frozen=True)
+class Heads:
+    """Sizes of the published network's heads, and the margin of its alignment.
+
+    Parameters
+    ----------
+    hidden, embedding : int
+        Lengths of the layer before the embedding, and of the embedding.
+    margin : float
+        Cosine that an embedding keeps between its own anchor and the others.
+    """
+
+    hidden: int = 1000
+    embedding: int = 256
+    margin: float = 0.5
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,7 +134,7 @@ def fit_models(
     *,
     noises: tuple[float, ...],
     error_rate: float,
-    networks: bool,
+    heads: Heads | None,
     advance: Callable[[], None],
 ) -> Fitted:
     """Fit all models on one split and let them name the test pictures.
@@ -133,8 +151,8 @@ def fit_models(
         Values of the prototypes' noise among which validation chooses, for each tree on its own.
     error_rate : float
         Of the conformal sets.
-    networks : bool
-        Whether the published system is trained too.
+    heads : Heads or None
+        Of the published network; None leaves it out.
     advance : callable
         Told after each model.
     """
@@ -156,11 +174,13 @@ def fit_models(
     sets = _candidate_sets(fitted, gates["prototypes"], task, split, error_rate)
     probabilities = np.exp(namings["prototypes"].scores)
     odds, branch = _newcomers(fitted, task, split)
-    if networks:
+    if heads is not None:
         # A network takes seconds to import, and a quick look needs none.
         from kinlens.studies.rare_networks import name_by_networks
 
-        namings |= name_by_networks(task, split, outer, trees, streams, advance=advance)
+        namings |= name_by_networks(
+            task, split, outer, trees, streams, heads=heads, advance=advance
+        )
     return Fitted(
         namings,
         fitted,

@@ -17,7 +17,7 @@ from kinlens.models.phylogenetic_prototypes import PhylogeneticPrototypes
 from kinlens.records.taxonomy import Taxonomy
 from kinlens.records.tree import Tree
 from kinlens.rng import RandomStreams
-from kinlens.studies.rare_models import NETWORKS, Naming
+from kinlens.studies.rare_models import NETWORKS, Heads, Naming
 from kinlens.studies.rare_task import RareSplit, RareTask
 from kinlens.typing import FloatArray
 
@@ -48,6 +48,7 @@ def name_by_networks(
     trees: Mapping[str, tuple[Tree | None, Taxonomy | None]],
     streams: RandomStreams,
     *,
+    heads: Heads,
     advance: Callable[[], None],
 ) -> dict[str, Naming]:
     """Train every stage and every control, and name the test pictures.
@@ -62,6 +63,8 @@ def name_by_networks(
         From which anchors are made.
     streams : RandomStreams
         Weights, order and rotations.
+    heads : Heads
+        How wide, and with which margin.
     advance : callable
         Told after each model.
     """
@@ -88,9 +91,9 @@ def name_by_networks(
             anchors=anchors,
             long_tail=long_tail,
             inference="logits" if name == "logit_adjusted" else "knn",
-            hidden=512,
-            embedding=128,
-            plan=MetricPlan(),
+            hidden=heads.hidden,
+            embedding=heads.embedding,
+            plan=MetricPlan(margin=heads.margin),
             random_state=streams.integer("network"),
         )
         model.fit(

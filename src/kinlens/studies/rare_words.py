@@ -40,6 +40,9 @@ class WordsConfig(Protocol):
     rare_share: float
     noises: tuple[float, ...]
     networks: bool
+    hidden: int
+    embedding: int
+    margin: float
     error_rate: float
     replicates: int
 
@@ -361,9 +364,11 @@ def methods_of(collection: Collection, task: RareTask, config: WordsConfig) -> s
         What was asked for.
     """
     networks = (
-        " A network after Karaderi et al. (2024) was trained on the same axes: softmax and "
-        "reciprocal triplet loss, weight balancing (Alshammari et al. 2022) or logit adjustment "
-        "(Menon et al. 2021), and alignment to anchors, the principal coordinates of the tree's "
+        " A network after Karaderi et al. (2024) was trained on the same axes, by "
+        f"{config.hidden:,} hidden units to {config.embedding:,} dimensions (to as many as anchors "
+        f"have, with anchors; margin {config.margin:g}): softmax and reciprocal triplet loss, "
+        "weight balancing (Alshammari et al. 2022) or logit adjustment (Menon et al. 2021), and "
+        "alignment to anchors, the principal coordinates of the tree's "
         "distances, beside anchors permuted among species, turned at random (same Gram matrix) "
         "and of the taxonomy; epochs and weight decay were chosen on validation."
         if config.networks
