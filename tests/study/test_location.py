@@ -164,6 +164,42 @@ def test_an_unreadable_new_picture_gets_a_row_with_the_reason(finished, planted,
     assert np.isnan(table["nucleoplasm"][1])
 
 
+def test_pictures_of_one_field_are_answered_for_together(finished, found, planted):
+    units = found.tables["test_units"].head(2)
+    table = pd.read_csv(planted / "metadata.csv").merge(found.splits, on="image")
+    table = table[table["part"] == "test"].set_index("specimen")
+    # Names of new pictures say which belong together; those of the world do not.
+    folder = finished.parent / "new"
+    folder.mkdir()
+    for name in units["specimen"]:
+        for number, image in enumerate(table.loc[[name], "image"]):
+            for channel in ("red", "green", "blue", "yellow"):
+                source = planted / f"{image}_{channel}.png"
+                (folder / f"{name}-{number}_{channel}.png").write_bytes(source.read_bytes())
+    files = sorted(folder.glob("*.png"))
+    lost = folder / f"{units['specimen'][0]}-9_green.png"
+    answer = load_predictor(finished, by_field=True)(finished, [*files, lost], field="^(.+)-[0-9]")
+    answer = answer.set_index("field").loc[units["specimen"]]
+    assert answer["pictures"].tolist() == units["pictures"].tolist() == [2, 2]
+    assert answer["answer"].tolist() == units["answer"].fillna("").tolist()
+    labels = ["nucleoplasm", "mitochondria", "plasma membrane"]
+    np.testing.assert_allclose(answer[labels], units[labels], atol=1e-4)
+    assert answer["problem"].str.contains("no such file").tolist() == [True, False]
+    alone = load_predictor(finished)(finished, files)
+    assert len(alone) == 4
+    metrics = found.metrics.set_index("metric")["value"]
+    assert 0 <= metrics["unit_calibration_error"] < 0.3
+
+
+@pytest.mark.parametrize(
+    ("field", "reason"), [("(", "not a regular expression"), ("^no", "finds nothing in")]
+)
+def test_a_field_that_names_do_not_say_is_refused(finished, found, planted, field, reason):
+    image = planted / found.predictions["image"][0]
+    with pytest.raises(UsageError, match=reason):
+        load_predictor(finished)(finished, [image], field=field)
+
+
 def test_in_a_shuffled_world_nothing_is_found(tmp_path):
     folder = make_world(tmp_path / "world", "shuffled")
     config = QUICK.model_copy(update={"models": ("constant", "logistic"), "permutations": 99})

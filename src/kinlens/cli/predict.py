@@ -39,6 +39,15 @@ def predict(
             show_default=False,
         ),
     ] = None,
+    field: Annotated[
+        str | None,
+        typer.Option(
+            metavar="REGEX",
+            help="For runs of location: what in a picture's name says its field or antibody. "
+            "Gives one row a field, its pictures together.",
+            show_default=False,
+        ),
+    ] = None,
     device: options.Device = "auto",
     workers: options.Workers = 2,
     log_json: options.LogJson = False,
@@ -49,8 +58,10 @@ def predict(
     confidence, the deepest rank that is safe, and the set of candidates. From a run of rare: the
     same, species without a picture among them, and whether it looks like none of the species, with
     the branch where it would attach. From a run of kinship: the nearest species with its distance
-    and interval, the branch, and whether the picture belongs to the tree at all. A picture that
-    cannot be read gets a row with the reason.
+    and interval, the branch, and whether the picture belongs to the tree at all. From a run of
+    location: the places of the protein and the calibrated probability of each, for single pictures
+    or, with --field, for fields of several. A picture that cannot be read gets a row with the
+    reason.
     """
     from kinlens.atomic import write_frame
     from kinlens.parallel import Resources
@@ -58,7 +69,9 @@ def predict(
 
     with Display(as_json=log_json) as display:
         resources = Resources(workers=workers, device=device, progress=display)
-        table = load_predictor(run)(run, images, weights=weights, resources=resources)
+        predictor = load_predictor(run, by_field=field is not None)
+        by_field = {} if field is None else {"field": field}
+        table = predictor(run, images, weights=weights, resources=resources, **by_field)
     if out is None:
         typer.echo(table.to_csv(index=False, float_format="%.6g"), nl=False)
     else:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from kinlens.records.result import StudyResult
     from kinlens.rng import RandomStreams
 
-__all__ = ["PREDICTING", "STUDIES", "Study", "load_predictor", "load_study"]
+__all__ = ["FIELDS", "PREDICTING", "STUDIES", "Study", "load_predictor", "load_study"]
 
 STUDIES = {
     "taxa": "Name taxa from pictures, from species up, and say how safe each name is.",
@@ -33,6 +33,9 @@ STUDIES = {
 
 PREDICTING = ("taxa", "kinship", "location", "rare")
 """Studies whose runs answer for new pictures."""
+
+FIELDS = ("location",)
+"""Those that also answer for the pictures of a field together."""
 
 Run: TypeAlias = "Callable[[Collection, Config, RandomStreams, Resources], StudyResult]"
 
@@ -70,15 +73,22 @@ def load_study(name: str) -> Study:
     return Study(name, module.CONFIG, module.run)
 
 
-def load_predictor(run: str | Path) -> Callable[..., pd.DataFrame]:
+def load_predictor(run: str | Path, *, by_field: bool = False) -> Callable[..., pd.DataFrame]:
     """Load what answers for new pictures from a run: ``predict(run, images, *, ...)``.
+
+    Parameters
+    ----------
+    run : path
+        The run folder.
+    by_field : bool
+        Whether it has to take ``field=``, too.
 
     Raises
     ------
     InputError
         When the folder is no run.
     UsageError
-        When runs of its study have nothing to say of new pictures.
+        When runs of its study have nothing to say of new pictures, or nothing of fields.
     """
     from kinlens.run import read_run
 
@@ -87,6 +97,10 @@ def load_predictor(run: str | Path) -> Callable[..., pd.DataFrame]:
         raise UsageError(
             f"{run}: a run of {name!r} does not answer for new pictures; one of "
             f"{listing(PREDICTING)} does."
+        )
+    if by_field and name not in FIELDS:
+        raise UsageError(
+            f"{run}: a run of {name!r} answers for single pictures only; leave --field out."
         )
     predictor: Callable[..., pd.DataFrame] = importlib.import_module(
         f"kinlens.studies.{name}_model"

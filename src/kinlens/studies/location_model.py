@@ -1,11 +1,12 @@
 """The network that answers for new pictures: kept in the run, asked by `kinlens predict`.
 
 It is the network that validation chose, of the first repeat, with thresholds and calibration from
-the validation part.
+the validation part, for single pictures and for fields or antibodies.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -14,11 +15,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from kinlens.errors import InputError
-from kinlens.evaluate.label_thresholds import tuned_thresholds
+from kinlens.errors import InputError, UsageError
 from kinlens.io.results import read_model
 from kinlens.models.fine_tuned import Trunk
-from kinlens.models.label_calibration import LabelCalibration
 from kinlens.models.location_net import LabelNetwork
 from kinlens.parallel import Resources
 from kinlens.records.collection import Collection
@@ -26,13 +25,14 @@ from kinlens.records.label_tree import LabelTree
 from kinlens.studies.location_answers import Scored
 from kinlens.studies.location_networks import NetworkConfig, kind_of, network_of, trunk_of
 from kinlens.studies.location_pictures import read_pictures
+from kinlens.studies.location_reading import Reading, unit_means, unit_truth
 from kinlens.studies.location_task import Task
 from kinlens.studies.location_training import Trained
-from kinlens.typing import AnyArray, ByteArray, FloatArray
+from kinlens.typing import AnyArray, ByteArray, FloatArray, IntArray
 
 __all__ = ["LocationModel", "fit_location_model", "load_location_model", "predict"]
 
-_FORMAT = 1
+_FORMAT = 2
 # A routed model is several networks, and a pair two: these are one.
 _KEPT = ("joint", "flat", "longer", "larger")
 _PLAIN_CHANNELS = ("red", "green", "blue")
@@ -60,10 +60,9 @@ class LocationModel:
         Side of its pictures in pixels.
     mean, spread : array of shape (channels,)
         Normalisation.
-    thresholds : array of shape (n_labels,)
-        From which probability on, uncalibrated, a label is answered.
-    calibration : LabelCalibration
-        From what the network says to probabilities that come true as often as they say.
+    of_pictures, of_units : Reading
+        From what the network says to answers, for single pictures, and for what it says on the
+        average of the pictures of a field or antibody.
     weights : mapping of str to array
         The network's parameters.
     """
@@ -78,8 +77,8 @@ class LocationModel:
     size: int
     mean: FloatArray
     spread: FloatArray
-    thresholds: FloatArray
-    calibration: LabelCalibration
+    of_pictures: Reading
+    of_units: Reading
     weights: Mapping[str, AnyArray]
 
     def estimator(self, *, device: str = "auto") -> LabelNetwork:
@@ -90,37 +89,6 @@ class LocationModel:
         n_features = int(self.weights["flat.weight"].shape[1])
         trunk = Trunk(module, n_features, mean=self.mean, spread=self.spread)
         return LabelNetwork(trunk, kind_of(self.name, self.tree), device=device).load(self.weights)
-
-    def table(self, probabilities: FloatArray) -> pd.DataFrame:
-        """Turn what the network says into answers.
-
-        Parameters
-        ----------
-        probabilities : array of float, shape (n, n_labels)
-            As the network gives them.
-
-        Returns
-        -------
-        pandas.DataFrame
-            One row a picture: ``answer`` (labels split by ``;``, most probable first), ``groups``
-            (of the answered labels), and the calibrated probability of every label.
-        """
-        calibrated = self.calibration.transform(probabilities)
-        answered = probabilities >= self.thresholds
-        names = np.array(self.tree.labels, dtype=object)
-        groups = np.array(self.tree.group_names, dtype=object)
-        in_groups = self.tree.to_groups(answered)
-        order = np.argsort(-calibrated, axis=1, kind="stable")
-        front = pd.DataFrame(
-            {
-                "answer": [
-                    ";".join(names[[label for label in row if held[label]]])
-                    for row, held in zip(order, answered, strict=True)
-                ],
-                "groups": [";".join(groups[held]) for held in in_groups],
-            }
-        )
-        return pd.concat([front, pd.DataFrame(calibrated, columns=list(names))], axis=1)
 
     def state(self) -> dict[str, Any]:
         """Return what `load_location_model` reads back, for ``StudyResult.model``."""
@@ -139,9 +107,8 @@ class LocationModel:
         arrays |= {
             "mean": np.asarray(self.mean),
             "spread": np.asarray(self.spread),
-            "thresholds": self.thresholds,
-            "slope": self.calibration.slope_,
-            "offset": self.calibration.offset_,
+            **self.of_pictures.arrays("pictures"),
+            **self.of_units.arrays("units"),
         }
         return {"config": config, "arrays": arrays}
 
@@ -194,8 +161,10 @@ def fit_location_model(
         size=config.size,
         mean=trunk.mean,
         spread=trunk.spread,
-        thresholds=tuned_thresholds(said, task.truth[part]),
-        calibration=LabelCalibration().fit(said, task.truth[part]),
+        of_pictures=Reading.learned(said, task.truth[part]),
+        of_units=Reading.learned(
+            unit_means(said, task.units[part]), unit_truth(task.truth[part], task.units[part])
+        ),
         weights=trained[name].weights,
     )
 
@@ -213,8 +182,6 @@ def load_location_model(run: str | Path) -> LocationModel:
         raise InputError(
             "the model is not one that this version of kinlens can read", where=Path(run) / "model"
         )
-    calibration = LabelCalibration()
-    calibration.slope_, calibration.offset_ = arrays["slope"], arrays["offset"]
     names = {field.name for field in fields(LocationModel)}
     plain = {key: value for key, value in config.items() if key in names}
     plain |= {
@@ -226,8 +193,8 @@ def load_location_model(run: str | Path) -> LocationModel:
         tree=LabelTree.of(config["groups"]),
         mean=arrays["mean"],
         spread=arrays["spread"],
-        thresholds=arrays["thresholds"],
-        calibration=calibration,
+        of_pictures=Reading.of_arrays(arrays, "pictures"),
+        of_units=Reading.of_arrays(arrays, "units"),
         weights={
             name.removeprefix("network."): array
             for name, array in arrays.items()
@@ -240,6 +207,7 @@ def predict(
     run: str | Path,
     images: Sequence[str | Path],
     *,
+    field: str | None = None,
     weights: str | Path | None = None,
     resources: Resources | None = None,
 ) -> pd.DataFrame:
@@ -252,6 +220,9 @@ def predict(
     images : sequence of path
         Pictures. Where channels are separate files, name one of them, or the picture without
         channel and ending; the others are found beside it. Several files of one picture count once.
+    field : str, optional
+        A regular expression for what in a picture's name says its field (or antibody): its first
+        group, or all that it matches. Pictures of one field are answered for together.
     weights : path, optional
         Not used: a run keeps its network whole.
     resources : Resources, optional
@@ -260,18 +231,22 @@ def predict(
     Returns
     -------
     pandas.DataFrame
-        One row a picture, in the order given: ``image``, the columns of `LocationModel.table`, and
-        ``problem`` (why a picture could not be read).
+        One row a picture, in the order given: ``image``, the columns of `Reading.table`, and
+        ``problem`` (why a picture could not be read). With `field` one row a field: ``field`` and
+        ``pictures`` (how many were read) instead of ``image``.
 
     Raises
     ------
     InputError
         When the run has no model, or not one picture can be read.
+    UsageError
+        When `field` is not a regular expression, or does not match a picture's name.
     """
     del weights
     resources = resources or Resources()
     model = load_location_model(run)
     stems = list(dict.fromkeys(_stem(str(image), model) for image in images))
+    found_fields = None if field is None else [_field(stem, field) for stem in stems]
     files = [_files(stem, model) for stem in stems]
     every = model.every_channel or _PLAIN_CHANNELS
     pictures, readable, skipped = read_pictures(
@@ -282,13 +257,52 @@ def predict(
         resources=resources,
     )
     said = _probabilities(model, pictures, resources)
-    table = model.table(said)
-    table.index = pd.Index(readable)
-    table = table.reindex(range(len(stems)))
-    table[["answer", "groups"]] = table[["answer", "groups"]].fillna("")
-    table.insert(0, "image", stems)
     problems = {each.file: each.reason for each in skipped}
+    if found_fields is not None:
+        return _field_table(model, said, readable, stems, found_fields, problems)
+    table = _in_rows(model.of_pictures.table(said, model.tree), readable, len(stems))
+    table.insert(0, "image", stems)
     table["problem"] = [problems.get(stem, "") for stem in stems]
+    return table
+
+
+def _field(stem: str, pattern: str) -> str:
+    """Return the field that a picture's name says."""
+    try:
+        found = re.search(pattern, Path(stem).name)
+    except re.error as error:
+        raise UsageError(f"field: {pattern!r} is not a regular expression: {error}.") from error
+    if found is None:
+        raise UsageError(f"field: {pattern!r} finds nothing in {Path(stem).name!r}.")
+    return str(found[1] if found.re.groups else found[0])
+
+
+def _field_table(
+    model: LocationModel,
+    said: FloatArray,
+    readable: IntArray,
+    stems: Sequence[str],
+    fields_: Sequence[str],
+    problems: Mapping[str, str],
+) -> pd.DataFrame:
+    """Answer for each field by all its pictures that could be read."""
+    names, first, of = np.unique(fields_, return_index=True, return_inverse=True)
+    answers = model.of_units.table(unit_means(said, of[readable]), model.tree)
+    table = _in_rows(answers, np.unique(of[readable]), len(names))
+    table.insert(0, "field", names)
+    table.insert(1, "pictures", np.bincount(of[readable], minlength=len(names)))
+    reasons: list[list[str]] = [[] for _ in names]
+    for stem, number in zip(stems, of, strict=True):
+        if stem in problems:
+            reasons[number].append(f"{Path(stem).name}: {problems[stem]}")
+    table["problem"] = ["; ".join(each) for each in reasons]
+    return table.iloc[np.argsort(first)].reset_index(drop=True)
+
+
+def _in_rows(table: pd.DataFrame, rows: IntArray, n: int) -> pd.DataFrame:
+    """Put answers into their rows among `n`; the others hold no answer."""
+    table = table.set_axis(pd.Index(rows), axis="index").reindex(range(n))
+    table[["answer", "groups"]] = table[["answer", "groups"]].fillna("")
     return table
 
 

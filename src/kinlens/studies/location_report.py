@@ -21,6 +21,7 @@ from kinlens.studies import location_figures as figures
 from kinlens.studies.location_answers import Scored, StageScores
 from kinlens.studies.location_model import LocationModel
 from kinlens.studies.location_occlusion import channel_effects, place_effects
+from kinlens.studies.location_reading import Reading, unit_means, unit_truth
 from kinlens.studies.location_task import Task
 from kinlens.studies.location_words import LocationFindings, headlines_of, methods_of
 from kinlens.typing import BoolArray, ByteArray, FloatArray
@@ -81,19 +82,29 @@ def report_of(
     error = np.nan
     rows = list(metrics)
     if model is not None and said is not None:
-        error = label_calibration_error(model.calibration.transform(said), task.truth[test])
-        rows.append(
+        errors = {
+            "calibration_error": _calibration_error(model.of_pictures, said, task.truth[test])
+        }
+        error = errors["calibration_error"]
+        if task.grouped_by:
+            errors["unit_calibration_error"] = _calibration_error(
+                model.of_units,
+                unit_means(said, task.units[test]),
+                unit_truth(task.truth[test], task.units[test]),
+            )
+        rows += [
             metric_row(
                 "location",
                 target="all",
                 model=model.name,
-                metric="calibration_error",
-                value=error,
+                metric=metric,
+                value=value,
                 split=task.split.name,
                 n=task.n_units(test),
                 seed=streams.seed,
             )
-        )
+            for metric, value in errors.items()
+        ]
     findings = LocationFindings(
         collection=collection,
         task=task,
@@ -115,6 +126,12 @@ def report_of(
     predictions = _predictions(task, model, said, scored)
     tables["test_pictures"] = predictions[["image", "truth", "answer"]]
     captions["test_pictures"] = "Each test picture: the labels that hold, and those answered."
+    if model is not None and said is not None and task.grouped_by:
+        tables["test_units"] = _unit_table(task, model, said)
+        captions["test_units"] = (
+            f"The pictures of each test {task.grouped_by} together: labels that hold for one of "
+            "them, those answered, and calibrated probabilities."
+        )
     shown = test[:_TABLE_THUMBNAILS]
     return StudyResult(
         study="location",
@@ -185,7 +202,7 @@ def _views(
             effects, task.tree, task.channels, model=model.name, pictures=len(chosen)
         ),
         figures.reliability_figure(
-            {"as it is": said, "calibrated": model.calibration.transform(said)},
+            {"as it is": said, "calibrated": model.of_pictures.calibration.transform(said)},
             truth,
             errors=errors,
         ),
@@ -198,8 +215,8 @@ def _examples(
 ) -> list[list[Tile]]:
     """Choose pictures of the commonest labels of each group: hits, a miss, a false alarm."""
     test = task.split.test
-    truth, answered = task.truth[test], said >= model.thresholds
-    calibrated = model.calibration.transform(said)
+    truth, answered = task.truth[test], said >= model.of_pictures.thresholds
+    calibrated = model.of_pictures.calibration.transform(said)
     order = np.argsort(-truth.sum(axis=0), kind="stable")
     shown = [label for label in order if truth[:, label].any()][:_EXAMPLE_LABELS]
     rows = []
@@ -310,10 +327,33 @@ def _predictions(
         front[task.grouped_by] = task.table.frame[task.grouped_by].to_numpy()[test]
     front["truth"] = _joined(task, task.truth[test])
     if model is not None and said is not None:
-        return pd.concat([front, model.table(said)], axis=1)
+        return pd.concat([front, model.of_pictures.table(said, task.tree)], axis=1)
     last = scored[-1].answers[0]
     front["answer"] = _joined(task, last.answer)
     return front
+
+
+def _unit_table(task: Task, model: LocationModel, said: FloatArray) -> pd.DataFrame:
+    """Put truth and answer side by side, for every field or antibody of the test part."""
+    test = task.split.test
+    units = task.units[test]
+    held = unit_truth(task.truth[test], units)
+    names = pd.Series(task.table.frame[task.grouped_by].to_numpy()[test].astype(str))
+    by_unit = names.groupby(units)
+    # Fields that share a picture are one unit.
+    front = pd.DataFrame(
+        {
+            task.grouped_by: by_unit.agg(lambda each: ";".join(dict.fromkeys(each))).to_numpy(),
+            "pictures": by_unit.size().to_numpy(),
+            "truth": _joined(task, held),
+        }
+    )
+    answers = model.of_units.table(unit_means(said, units), task.tree)
+    return pd.concat([front, answers], axis=1)
+
+
+def _calibration_error(reading: Reading, said: FloatArray, truth: BoolArray) -> float:
+    return label_calibration_error(reading.calibration.transform(said), truth)
 
 
 def _joined(task: Task, held: BoolArray) -> list[str]:

@@ -22,6 +22,7 @@ from kinlens.rng import RandomStreams
 from kinlens.studies.location_answers import (
     Scored,
 )
+from kinlens.studies.location_reading import unit_means, unit_truth
 from kinlens.studies.location_task import Task
 from kinlens.typing import FloatArray, IntArray
 
@@ -240,15 +241,11 @@ def unit_f1(scored: Scored, task: Task) -> float:
     task : Task
         Which pictures belong together.
     """
-    _names, unit = np.unique(task.units[task.split.test], return_inverse=True)
-    size = np.bincount(unit)[:, None]
+    units = task.units[task.split.test]
     found = []
     for each, threshold in zip(scored.answers, scored.thresholds, strict=True):
         assert each.probabilities is not None
-        shape = (len(size), len(each.labels))
-        held, said = np.zeros(shape), np.zeros(shape)
-        np.add.at(held, unit, each.truth)
-        np.add.at(said, unit, each.probabilities)
-        answers = LabelAnswers(each.labels, held > 0, said / size >= threshold)
-        found.append(LabelScores(answers, ["f1"], targets="means")(np.ones((1, len(size))))[0, 0])
+        said, held = unit_means(each.probabilities, units), unit_truth(each.truth, units)
+        answers = LabelAnswers(each.labels, held, said >= threshold)
+        found.append(LabelScores(answers, ["f1"], targets="means")(np.ones((1, len(held))))[0, 0])
     return float(np.mean(found))
