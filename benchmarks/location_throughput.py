@@ -14,8 +14,9 @@ import time
 import numpy as np
 
 from kinlens.learn.batches import PictureBatches
-from kinlens.learn.fit import FitPlan, fit
+from kinlens.learn.fit import fit
 from kinlens.learn.label_kinds import Independent
+from kinlens.learn.plan import FitPlan
 from kinlens.optional import need
 from kinlens.rng import RandomStreams
 from kinlens.simulate.cell_world import CellWorldConfig, simulate_cells

@@ -22,7 +22,7 @@ from typing import Any, Protocol, TypeAlias
 from kinlens.errors import WorkLostError
 from kinlens.optional import need
 
-__all__ = ["IN_FLIGHT_PER_WORKER", "Future", "Work", "in_order", "run_in_processes"]
+__all__ = ["IN_FLIGHT_PER_WORKER", "Future", "Work", "in_order", "live_with", "run_in_processes"]
 
 # A place in the sequence and the item at it, to a result.
 Work: TypeAlias = Callable[[int, Any], Any]
@@ -129,7 +129,7 @@ def _open_pool(workers: int) -> Any:
         _POOLS[workers] = loky.ProcessPoolExecutor(
             workers,
             timeout=_IDLE_SECONDS,
-            initializer=_start_worker,
+            initializer=live_with,
             initargs=(os.getpid(),),
             # Set before the numerical libraries load, which read them once.
             env={name: os.environ.get(name) or threads for name in _THREAD_VARIABLES},
@@ -146,7 +146,14 @@ def _close_pool(workers: int) -> None:
 # In the worker -----------------------------------------------------------------------------------
 
 
-def _start_worker(parent: int) -> None:
+def live_with(parent: int) -> None:
+    """Make this process heed its parent alone, and end when that does.
+
+    Parameters
+    ----------
+    parent : int
+        Number of the process that began this one.
+    """
     # Ctrl-C reaches the whole process group; the parent alone decides what it means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()

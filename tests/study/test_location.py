@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from kinlens.errors import InputError, UsageError
+from kinlens.evaluate.multilabel import LabelAnswers, LabelScores
 from kinlens.io.convert import hpa_kaggle
 from kinlens.io.folder import read_collection
 from kinlens.io.results import read_result
@@ -206,6 +207,25 @@ def test_in_a_shuffled_world_nothing_is_found(tmp_path):
     result = run(read_collection(folder), config, RandomStreams(1), Resources())
     for model in ("logistic", "logistic_tuned"):
         assert f1(result, model)["p_value"] > 0.05
+
+
+@pytest.mark.slow
+def test_networks_are_trained_on_two_devices_together(planted):
+    task = prepared(planted)
+    config = QUICK.model_copy(
+        update={"models": ("flat", "joint"), "devices": 2, "batch_size": 8, "fine_epochs": 2}
+    )
+    trained = train_repeats(task, config, RandomStreams(0), Resources(device="cpu"))[0]
+    test = task.split.test
+    for name in ("flat", "joint"):
+        told = trained[name].probabilities[test]
+        scores = LabelScores(
+            LabelAnswers(task.tree.labels, task.truth[test], told > 0.5, told),
+            ["average_precision"],
+            targets="means",
+        )
+        found = scores(np.ones((1, len(test))))[0, 0]
+        assert found > task.truth[test].mean(axis=0).mean() + 0.1
 
 
 def test_the_same_seed_trains_the_same_networks_and_the_cache_is_used(planted, tmp_path):

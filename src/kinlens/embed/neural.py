@@ -23,7 +23,8 @@ from kinlens.embed.sequence_batches import Labelled, PairBatches, chunks, one_ho
 from kinlens.errors import InputError, UsageError
 from kinlens.geometry.packing import pack_sequences
 from kinlens.learn.encoders import build_encoder
-from kinlens.learn.fit import FitPlan, fit
+from kinlens.learn.fit import fit
+from kinlens.learn.plan import FitPlan
 from kinlens.learn.spaces import build_space
 from kinlens.optional import need
 from kinlens.parallel import torch_device

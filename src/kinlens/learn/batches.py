@@ -5,6 +5,7 @@ Reading and resizing files comes before; losses and labels' meaning come after.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator
 from typing import Any
 
@@ -76,10 +77,20 @@ class PictureBatches:
         self.flips = flips
         self.quarter_turns = quarter_turns
         self.epoch = 0
+        self._share = (0, 1)
 
     def set_epoch(self, epoch: int) -> None:
         """Choose the epoch whose order and augmentation come next."""
         self.epoch = epoch
+
+    def share(self, part: int, parts: int) -> PictureBatches:
+        """Return a view that gives every `parts`-th batch only, from number `part` on.
+
+        Batches are what they are without it; those of others are not prepared.
+        """
+        mine = copy.copy(self)
+        mine._share = (part, parts)
+        return mine
 
     def __len__(self) -> int:
         full, rest = divmod(len(self.pictures), self.batch_size)
@@ -88,23 +99,35 @@ class PictureBatches:
     def __iter__(self) -> Iterator[tuple[Any, Any]]:
         generator = np.random.default_rng((self.seed, self.epoch))
         order = torch.from_numpy(generator.permutation(len(self.pictures)))
+        part, parts = self._share
         for number in range(len(self)):
             rows = order[number * self.batch_size : (number + 1) * self.batch_size]
-            inputs = self.prepare(rows)
-            yield self._augmented(inputs, generator), self.labels[rows]
+            mirrored, turns = self._drawn(len(rows), generator)
+            if number % parts == part:
+                yield _augmented(self.prepare(rows), mirrored, turns), self.labels[rows]
 
     def prepare(self, rows: Any) -> Any:
         """Return the pictures of `rows` as network input, (B, C, H, W), without augmentation."""
         inputs = self.pictures[rows].permute(0, 3, 1, 2).to(torch.float32) / 255.0
         return (inputs - self.mean) / self.spread
 
-    def _augmented(self, inputs: Any, generator: np.random.Generator) -> Any:
-        if self.flips:
-            mirrored = torch.from_numpy(generator.random(len(inputs)) < 0.5)
-            inputs[mirrored] = inputs[mirrored].flip(-1)
-        if self.quarter_turns and inputs.shape[-1] == inputs.shape[-2]:
-            turns = generator.integers(4, size=len(inputs))
-            for count in (1, 2, 3):
-                turned = torch.from_numpy(turns == count)
-                inputs[turned] = inputs[turned].rot90(count, dims=(-2, -1))
-        return inputs
+    def _drawn(self, n: int, generator: np.random.Generator) -> tuple[Any, IntArray]:
+        """Draw which of `n` pictures are mirrored, and how often each is turned."""
+        mirrored = generator.random(n) < 0.5 if self.flips else np.zeros(n, bool)
+        is_square = self.pictures.shape[1] == self.pictures.shape[2]
+        turns = (
+            generator.integers(4, size=n)
+            if self.quarter_turns and is_square
+            else np.zeros(n, np.int64)
+        )
+        return torch.from_numpy(mirrored), turns
+
+
+def _augmented(inputs: Any, mirrored: Any, turns: IntArray) -> Any:
+    if mirrored.any():
+        inputs[mirrored] = inputs[mirrored].flip(-1)
+    for count in (1, 2, 3):
+        turned = torch.from_numpy(turns == count)
+        if turned.any():
+            inputs[turned] = inputs[turned].rot90(count, dims=(-2, -1))
+    return inputs

@@ -17,9 +17,10 @@ from sklearn.utils.validation import check_is_fitted
 
 from kinlens.errors import UsageError
 from kinlens.learn.batches import PictureBatches
-from kinlens.learn.fit import FitPlan, fit
+from kinlens.learn.fit import fit
 from kinlens.learn.heads import RankHeads
 from kinlens.learn.losses import MISSING, class_balanced_weights, joint_cross_entropy
+from kinlens.learn.plan import FitPlan
 from kinlens.optional import need
 from kinlens.parallel import torch_device
 from kinlens.progress import SILENT, Progress

@@ -17,7 +17,8 @@ from typing import Any
 import numpy as np
 
 from kinlens.evaluate.splits import Split
-from kinlens.learn.fit import FitPlan, fit
+from kinlens.learn.fit import fit
+from kinlens.learn.plan import FitPlan
 from kinlens.models.kinship_bags import Bags, BagSteps
 from kinlens.models.kinship_engine import Pictures
 from kinlens.models.kinship_profiles import PictureScaling, fit_picture_scaling

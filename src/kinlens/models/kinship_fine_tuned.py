@@ -18,7 +18,8 @@ import numpy as np
 
 from kinlens.errors import UsageError
 from kinlens.evaluate.splits import Split
-from kinlens.learn.fit import FitPlan, fit
+from kinlens.learn.fit import fit
+from kinlens.learn.plan import FitPlan
 from kinlens.models.fine_tuned import Trunk
 from kinlens.models.kinship_attention import AttentionHead, kinship_loss
 from kinlens.models.kinship_bags import Bags, BagSteps

@@ -16,8 +16,9 @@ from sklearn.utils.validation import check_is_fitted
 
 from kinlens.errors import UsageError
 from kinlens.learn.batches import PictureBatches
-from kinlens.learn.fit import FitPlan, fit
+from kinlens.learn.fit import fit
 from kinlens.learn.label_kinds import Gated, LabelKind
+from kinlens.learn.plan import FitPlan
 from kinlens.models.fine_tuned import Trunk
 from kinlens.optional import need
 from kinlens.parallel import torch_device

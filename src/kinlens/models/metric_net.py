@@ -17,10 +17,11 @@ from sklearn.utils.validation import check_is_fitted
 
 from kinlens.errors import UsageError
 from kinlens.learn.batches import PictureBatches
-from kinlens.learn.fit import FitPlan, fit
+from kinlens.learn.fit import fit
 from kinlens.learn.losses import class_balanced_weights
 from kinlens.learn.metric_losses import adjusted_logits, alignment_loss, reciprocal_triplet_loss
 from kinlens.learn.metric_network import MetricNetwork, cap_row_norms
+from kinlens.learn.plan import FitPlan
 from kinlens.models.anchors import Anchors
 from kinlens.models.fine_tuned import Trunk
 from kinlens.models.labels import class_codes

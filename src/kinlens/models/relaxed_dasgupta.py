@@ -17,7 +17,8 @@ from sklearn.utils.validation import check_is_fitted
 
 from kinlens.errors import UsageError
 from kinlens.geometry.dendrogram import Linkage, linkage_tree
-from kinlens.learn.fit import FitPlan, fit
+from kinlens.learn.fit import fit
+from kinlens.learn.plan import FitPlan
 from kinlens.optional import need
 from kinlens.progress import SILENT, Progress
 from kinlens.records.tree import Tree

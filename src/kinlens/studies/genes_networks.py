@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 
 from kinlens.evaluate.splits import Split
-from kinlens.learn.fit import FitPlan
 from kinlens.learn.gene2bird import Gene2Bird
+from kinlens.learn.plan import FitPlan
 from kinlens.models.fine_tuned import FineTunedClassifier, Trunk
 from kinlens.models.gene_published import published_scores
 from kinlens.optional import need

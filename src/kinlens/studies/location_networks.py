@@ -61,6 +61,12 @@ class NetworkConfig(TaskConfig):
     precision: Literal["32-true", "bf16-mixed", "16-mixed"] = Field(
         default="32-true", description="Of the arithmetic; mixed is faster on a GPU."
     )
+    devices: int = Field(
+        default=1,
+        ge=1,
+        description="GPUs of this machine that train each network together; a step sees as many "
+        "times batch_size pictures.",
+    )
     joint_loss: Literal["soft_margin", "balanced", "asymmetric"] = Field(
         default="soft_margin", description="Loss of the joint model; others have the published one."
     )

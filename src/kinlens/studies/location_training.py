@@ -15,9 +15,9 @@ import numpy as np
 
 from kinlens import __version__
 from kinlens.atomic import hash_bytes
-from kinlens.learn.fit import FitPlan
 from kinlens.learn.label_kinds import Combined, Gated, Independent, LabelKind
 from kinlens.learn.multilabel_losses import asymmetric, label_balance, soft_margin
+from kinlens.learn.plan import FitPlan
 from kinlens.ledger import FolderLedger
 from kinlens.models.location_net import LabelNetwork, published_plan
 from kinlens.optional import need
@@ -278,7 +278,9 @@ def _plan(config: NetworkConfig, *, is_fine: bool) -> FitPlan:
         plan = published_plan(epochs=epochs, learning_rate=rate)
     else:
         plan = FitPlan(epochs=epochs, patience=None, learning_rate=rate, schedule="cosine")
-    changed = {"precision": config.precision, "weight_decay": 0.01}
+    changed = {
+        "precision": config.precision, "weight_decay": 0.01, "devices": config.devices,
+    }  # fmt: skip
     return plan.model_copy(update=changed)
 
 

@@ -15,7 +15,7 @@ from pydantic import Field
 from kinlens.config import Config
 from kinlens.embed.neural import DEFAULT_PLAN
 from kinlens.evaluate.splits import Split
-from kinlens.learn.fit import FitPlan
+from kinlens.learn.plan import FitPlan
 from kinlens.parallel import Resources
 from kinlens.records.collection import Collection
 from kinlens.records.result import StudyResult

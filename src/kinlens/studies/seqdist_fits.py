@@ -15,7 +15,7 @@ import pandas as pd
 
 from kinlens import __version__
 from kinlens.atomic import hash_bytes
-from kinlens.learn.fit import FitPlan
+from kinlens.learn.plan import FitPlan
 from kinlens.ledger import FolderLedger
 from kinlens.optional import need
 from kinlens.parallel import Resources, map_blocks

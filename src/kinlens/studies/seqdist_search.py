@@ -14,7 +14,7 @@ from typing import Any, Literal, Protocol
 
 import pandas as pd
 
-from kinlens.learn.fit import FitPlan, TrainingDivergedError
+from kinlens.learn.plan import FitPlan, TrainingDivergedError
 from kinlens.optional import need
 from kinlens.parallel import Resources
 from kinlens.progress import tracked

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from kinlens.evaluate.metrics import Answers
-from kinlens.learn.fit import FitPlan
+from kinlens.learn.plan import FitPlan
 from kinlens.models.fine_tuned import FineTunedClassifier
 from kinlens.parallel import Resources
 from kinlens.records.collection import Collection

@@ -12,7 +12,7 @@ from kinlens.embed.neural import NeuralDistanceEmbedder, percent_rmse
 from kinlens.errors import InputError, UsageError
 from kinlens.geometry.edit import edit_distances
 from kinlens.learn.encoders import ENCODERS
-from kinlens.learn.fit import FitPlan
+from kinlens.learn.plan import FitPlan
 from kinlens.learn.spaces import SPACES
 from kinlens.optional import need
 

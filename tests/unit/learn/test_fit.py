@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kinlens.learn.fit import FitPlan, TrainingDivergedError, fit
+from kinlens.learn.fit import fit
+from kinlens.learn.plan import FitPlan, TrainingDivergedError
 from kinlens.optional import need
 
 torch = need("torch")

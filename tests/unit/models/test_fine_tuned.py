@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from kinlens.errors import UsageError
-from kinlens.learn.fit import FitPlan
+from kinlens.learn.plan import FitPlan
 from kinlens.models.fine_tuned import FineTunedClassifier, Trunk
 from kinlens.optional import need
 

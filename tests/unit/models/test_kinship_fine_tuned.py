@@ -8,7 +8,7 @@ import pytest
 from kinlens.errors import UsageError
 from kinlens.evaluate.folds import random_folds
 from kinlens.geometry.patristic import patristic_distances
-from kinlens.learn.fit import FitPlan
+from kinlens.learn.plan import FitPlan
 from kinlens.models.fine_tuned import Trunk
 from kinlens.models.kinship import KinshipEmbedder
 from kinlens.models.kinship_engine import Pictures

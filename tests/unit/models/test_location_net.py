@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from kinlens.errors import UsageError
-from kinlens.learn.fit import FitPlan
 from kinlens.learn.label_kinds import Combined, Gated, Independent
+from kinlens.learn.plan import FitPlan
 from kinlens.models.fine_tuned import Trunk
 from kinlens.models.label_calibration import LabelCalibration, label_calibration_error
 from kinlens.models.location_net import LabelNetwork, published_plan
