@@ -25,6 +25,7 @@ __all__ = [
     "METRICS",
     "Answers",
     "Scores",
+    "chance_calibration_error",
     "class_indicator",
     "confidence_bins",
     "estimate_scores",
@@ -45,6 +46,7 @@ METRICS = (*_FROM_LABELS, *_FROM_PROBABILITIES)
 """Names of all scores; those after ``mcc`` need probabilities."""
 
 _TOP = 5
+_BINS = 15
 # Above this many pictures the all-pairs table behind the ROC-AUC's replicates takes too much
 # memory, and its replicates are taken to first order instead.
 _MOST_PAIRED_ROWS = 4096
@@ -309,7 +311,7 @@ class Scores:
         return ratio(weights @ (ahead < _TOP).astype(np.float64), total, empty=np.nan)
 
     def _calibration_error(self, weights: FloatArray, total: FloatArray) -> FloatArray:
-        bins = confidence_bins(self.answers.confidence, 15)
+        bins = confidence_bins(self.answers.confidence, _BINS)
         gap = self.answers.confidence - self.answers.is_correct
         gaps = class_indicator(bins, int(bins.max(initial=0)) + 1) @ (weights * gap).T  # (bins, R)
         return ratio(np.abs(gaps).sum(axis=0), total, empty=np.nan)
@@ -368,6 +370,31 @@ def confidence_bins(confidence: FloatArray, n_bins: int) -> IntArray:
     place = (rankdata(confidence, method="min") - 1) * n_bins / len(confidence)
     _kept, bins = np.unique(place.astype(np.int64), return_inverse=True)
     return bins.astype(np.int64)
+
+
+def chance_calibration_error(confidence: FloatArray) -> float:
+    """Return the ``calibration_error`` to expect when every confidence is exactly right.
+
+    A sample is off by chance: in a bin of outcomes with probabilities p, the gap between what was
+    said and what came is about normal with variance sum p (1 - p), and the mean of its absolute
+    value is sqrt(2 / pi) times the standard deviation.
+
+    Parameters
+    ----------
+    confidence : array of shape (n,)
+        Probabilities of the answers, taken as independent: copies of a picture make it larger.
+
+    Examples
+    --------
+    >>> confidence = np.full(1000, 0.5)
+    >>> rng = np.random.default_rng(0)
+    >>> drawn = np.abs((rng.random((2000, 1000)) < confidence).mean(axis=1) - 0.5).mean()
+    >>> round(chance_calibration_error(confidence), 3), round(float(drawn), 3)
+    (0.013, 0.013)
+    """
+    bins = confidence_bins(confidence, _BINS)
+    variances = np.bincount(bins, confidence * (1 - confidence))
+    return float(np.sqrt(2 * variances / np.pi).sum() / max(len(confidence), 1))
 
 
 def class_indicator(codes: IntArray, n_codes: int) -> sparse.csr_array:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from kinlens.evaluate.metrics import Answers, Scores, ratio
+from kinlens.evaluate.metrics import Answers, Scores, chance_calibration_error, ratio
 from kinlens.evaluate.resample import Statistic, bootstrap_weights, cluster_bootstrap
 from kinlens.records.result import metric_row
 from kinlens.rng import RandomStreams
@@ -155,13 +155,14 @@ def _calibration_row(
     """Average the calibration error of the repeats, among learned species.
 
     Resampling adds noise to it and so shifts it up; the ends of the interval are moved back by the
-    mean shift.
+    mean shift. Exact probabilities would seem off as well, by what stands in ``null_mean``.
     """
-    scores, species = [], []
+    scores, species, chance = [], [], []
     for repeat in repeats:
         answers, names = _answers_among_learned(task, repeat)
         scores.append(Scores(answers, ["calibration_error"]))
         species.append(names)
+        chance.append(chance_calibration_error(answers.confidence))
     stops = np.cumsum([len(names) for names in species])[:-1]
 
     def error(weights: FloatArray) -> FloatArray:
@@ -180,7 +181,7 @@ def _calibration_row(
     low, high = np.maximum(ends, 0.0)
     return metric_row(
         "rare", target="seen", model="prototypes", metric="calibration_error", value=value,
-        low=float(low), high=float(high), split="specimen", null_mean=0.0,
+        low=float(low), high=float(high), split="specimen", null_mean=float(np.mean(chance)),
         n=len(set(groups)), seed=streams.seed,
     )  # fmt: skip
 

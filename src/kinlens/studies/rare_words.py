@@ -272,7 +272,8 @@ def _certainty(rows: _Rows) -> Headline | None:
     if error is None:
         return None
     return Headline(
-        f"Probabilities among learned species are off by {_plain(error)} on average over pictures."
+        f"Probabilities among learned species are off by {_plain(error)} on average over pictures; "
+        f"in as many pictures exact ones would seem off by {error['null_mean']:.3f}."
     )
 
 
