@@ -122,6 +122,9 @@ def listing(items: Iterable[object], *, most: int = 5) -> str:
 def nearest_names(name: str, candidates: Sequence[str], *, most: int = 3) -> list[str]:
     """Return the candidates that look most like `name`, best first; empty when none is near.
 
+    Capitals do not count, and a species is also looked for without what follows its two words:
+    authors, a year, a subspecies.
+
     Parameters
     ----------
     name : str
@@ -135,11 +138,21 @@ def nearest_names(name: str, candidates: Sequence[str], *, most: int = 3) -> lis
     --------
     >>> nearest_names("Papilio_machon", ["Papilio_machaon", "Parnassius_apollo"])
     ['Papilio_machaon']
+    >>> nearest_names("PAPILIO_MACHAON_Linnaeus,_1758", ["Papilio_machaon", "Parnassius_apollo"])
+    ['Papilio_machaon']
     """
     from rapidfuzz import fuzz, process
 
-    found = process.extract(name, candidates, scorer=fuzz.ratio, limit=most, score_cutoff=70)
-    return [candidate for candidate, _score, _index in found]
+    scores: dict[str, float] = {}
+    words = name.replace(" ", "_").split("_")
+    for wanted in dict.fromkeys([name, "_".join(words[:2])]):
+        found = process.extract(
+            wanted, candidates, scorer=fuzz.ratio, processor=str.casefold, limit=most,
+            score_cutoff=70,
+        )  # fmt: skip
+        for candidate, score, _index in found:
+            scores[candidate] = max(score, scores.get(candidate, 0.0))
+    return sorted(scores, key=lambda candidate: -scores[candidate])[:most]
 
 
 def did_you_mean(name: str, candidates: Sequence[str]) -> str:

@@ -124,7 +124,7 @@ def read_collection(folder: str | Path) -> Collection:
     )
     if metadata is not None and metadata_path is not None:
         collection = _with_pictures(collection, metadata, reader, file=metadata_path.name)
-    reader.problems += _check_rank(collection)
+    reader.problems += _check_rank(collection, reader.files)
     return replace(
         collection, problems=tuple(reader.problems), mismatches=_join(collection, reader.files)
     )
@@ -267,13 +267,20 @@ def _read_taxonomy(metadata: MetadataTable, reader: _PartReader, *, file: str) -
     return taxonomy
 
 
-def _check_rank(collection: Collection) -> list[Problem]:
+def _check_rank(collection: Collection, files: list[str]) -> list[Problem]:
     """Say so when the tree's tips are names of another rank than they are taken for."""
     if collection.tree is None or collection.specimens is None:
         return []
     tips = set(collection.tree.tip_names)
     frame = collection.specimens.frame
     met = {rank: len(tips & set(frame[rank])) for rank in collection.specimens.ranks}
+    if not collection.specimens.has(collection.tree_rank) and not any(met.values()):
+        reason = (
+            f"no column {collection.tree_rank!r}, so that no picture meets the tree; if yours has "
+            f'another name, write [columns] {collection.tree_rank} = "YOUR COLUMN" in dataset.toml'
+        )
+        table = next(name for name in files if name.startswith("metadata."))
+        return [Problem("note", "column", table, "", reason)]
     if met.get(collection.tree_rank, 0) or not any(met.values()):
         return []
     best = max(met, key=lambda rank: met[rank])

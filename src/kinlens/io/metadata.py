@@ -1,7 +1,7 @@
 """Reading and writing `metadata.csv`: one row an image, in CSV, TSV or Parquet.
 
-Understands Darwin Core column names and the ways in which spreadsheets spoil a table; joins
-nothing (see `folder`).
+Understands Darwin Core column names, in capitals or not, and the ways in which spreadsheets spoil a
+table; joins nothing (see `folder`).
 """
 
 from __future__ import annotations
@@ -41,6 +41,7 @@ DARWIN_CORE_COLUMNS = {
 """Other names of the columns that kinlens understands, best first for each."""
 
 _UNDERSTOOD = ("image", "specimen", "labels", *RANKS)
+_KNOWN = (*_UNDERSTOOD, "view", "antibody", "field")
 
 
 @dataclass(frozen=True, eq=False)
@@ -207,6 +208,8 @@ def _with_understood_names(
         if wanted not in taken and given in frame.columns:
             renames[given] = wanted
             taken.add(wanted)
+    renames |= _in_other_letters(frame, taken, set(renames))
+    taken |= set(renames.values())
     if "image" not in taken:
         raise InputError(
             "no column 'image'",
@@ -216,6 +219,24 @@ def _with_understood_names(
         )
     renames = {old: new for old, new in renames.items() if old != new}
     return frame.rename(columns=renames), renames
+
+
+def _in_other_letters(frame: pd.DataFrame, taken: set[str], used: set[str]) -> dict[str, str]:
+    """Find columns whose names differ from known ones in capitals, spaces, "_" or "-" alone."""
+    free = [str(name) for name in frame.columns if name not in used | set(_UNDERSTOOD)]
+    found: dict[str, str] = {}
+    for known, wanted in ({name: name for name in _KNOWN} | DARWIN_CORE_COLUMNS).items():
+        if wanted in taken | set(found.values()) | set(frame.columns):
+            continue
+        # Of two that would do, nobody knows which is meant.
+        near = [name for name in free if _letters(name) == _letters(known) and name not in found]
+        if len(near) == 1:
+            found[near[0]] = wanted
+    return found
+
+
+def _letters(name: str) -> str:
+    return name.casefold().replace(" ", "").replace("_", "").replace("-", "")
 
 
 def _without_unusable_rows(frame: pd.DataFrame, file: str) -> tuple[pd.DataFrame, list[Problem]]:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from kinlens.errors import InputError, nearest_names
+from kinlens.errors import InputError, did_you_mean, nearest_names
 from kinlens.records.distances import DistanceMatrix
 from kinlens.records.sequences import SequenceSet
 from kinlens.records.specimens import SpecimenTable
@@ -165,11 +165,39 @@ class Collection:
                 for problem in self.problems
                 if problem.level == "error" and problem.file.partition(".")[0] == stem
             ]
+            if part == "taxonomy" and self.specimens is not None and not faults:
+                self.require_column("species", study=study)
             raise InputError(
                 f"the study '{study}' needs {wanted}"
                 + (f", which cannot be used: {faults[0]}" if faults else ", which is not there"),
                 where=self.folder,
                 remedy="`kinlens check` lists what the folder has and what is wrong with it.",
+            )
+
+    def require_column(self, column: str, *, study: str) -> None:
+        """Refuse to go on when the table of pictures has no such column.
+
+        Parameters
+        ----------
+        column : str
+            Such as the rank that the tips of the tree have.
+        study : str
+            Who needs it, for the message.
+
+        Raises
+        ------
+        InputError
+            Naming the columns that it has.
+        """
+        self.require("specimens", study=study)
+        assert self.specimens is not None
+        if not self.specimens.has(column):
+            names = [str(name) for name in self.specimens.frame.columns]
+            raise InputError(
+                f"the study '{study}' needs a column {column!r} in the table of pictures",
+                where=self.folder,
+                remedy=f"{did_you_mean(column, names)} If yours has another name, say so in "
+                f'dataset.toml: [columns] {column} = "YOUR COLUMN".',
             )
 
     def mismatches_frame(self) -> pd.DataFrame:

@@ -212,6 +212,7 @@ def prepare(
         return [
             _of_trait(collection, name, candidates, config, streams.child(name)) for name in names
         ]
+    collection.require_column(collection.tree_rank, study="genes")
     embedded = embed_collection(
         collection, config.embedder, weights=config.weights, resources=resources
     )
@@ -230,12 +231,6 @@ def _of_looks(
 ) -> GeneTask:
     assert collection.specimens is not None
     frame = collection.specimens.frame.iloc[embedded.rows]
-    if collection.tree_rank not in frame.columns:
-        raise InputError(
-            f"the tips of the tree are of rank {collection.tree_rank!r}, a column that the "
-            "pictures do not have",
-            where=collection.folder,
-        )
     names = frame[collection.tree_rank].to_numpy(dtype=object)
     species, notes, skipped = _joined(collection, {str(name) for name in names if name}, "pictures")
     row_of = {name: row for row, name in enumerate(species)}

@@ -131,6 +131,8 @@ def prepare(
     collection.require("specimens", study="kinship")
     if collection.tree is None and collection.distances is None:
         collection.require("tree", study="kinship")
+    rank = collection.tree_rank if collection.tree is not None else "species"
+    collection.require_column(rank, study="kinship")
     assert collection.specimens is not None
     embedded = embed_collection(
         collection,
@@ -139,12 +141,6 @@ def prepare(
         resources=resources,
     )
     frame = collection.specimens.frame.iloc[embedded.rows].reset_index(drop=True)
-    rank = collection.tree_rank if collection.tree is not None else "species"
-    if rank not in frame.columns:
-        raise InputError(
-            f"the tips of the tree are of rank {rank!r}, a column that the pictures do not have",
-            where=collection.folder,
-        )
     views = (
         frame["view"].astype("string").fillna("").to_numpy(dtype=object)
         if "view" in frame.columns

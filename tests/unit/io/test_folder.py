@@ -179,6 +179,18 @@ def test_tips_of_another_rank_are_suspected(tmp_path: Path) -> None:
     assert (again.mismatches, problems(again, "rank")) == ((), [])
 
 
+def test_pictures_without_names_are_said_not_to_meet_the_tree(tmp_path: Path) -> None:
+    dataset(tmp_path, metadata_csv="image,taxon\nimages/a.jpg,Ino\n", tree_nwk="(Ino:1,Zyg:1);")
+    collection = read_collection(tmp_path)
+    ((file, _row, reason),) = problems(collection, "column")
+    assert file == "metadata.csv"
+    assert '[columns] species = "YOUR COLUMN"' in reason
+    with pytest.raises(InputError, match=r"needs a column 'species'.*image, taxon"):
+        collection.require("specimens", "taxonomy", study="taxa")
+    (tmp_path / "dataset.toml").write_text('[columns]\nspecies = "taxon"\n')
+    assert read_collection(tmp_path).specimens.species.tolist() == ["Ino"]
+
+
 def test_sequences_without_a_row_are_named(tmp_path: Path) -> None:
     dataset(
         tmp_path,

@@ -87,6 +87,25 @@ def test_a_column_of_its_own_name_wins_over_darwin_core(tmp_path: Path) -> None:
     assert specimens.frame["scientificName"].tolist() == ["Ino ino (L.)"]
 
 
+def test_names_in_other_letters_are_understood_and_said(tmp_path: Path) -> None:
+    text = "Image,Scientific Name,GENUS,View,Stage\na.jpg,Ino ino,Ino,dorsal,adult\n"
+    table = read_metadata(put(tmp_path, text))
+    assert set(table.specimens.frame) == {"image", "species", "genus", "view", "Stage"}
+    assert table.specimens.species.tolist() == ["Ino_ino"]
+    reasons = " ".join(problem.reason for problem in table.problems)
+    assert "column 'Scientific Name' is read as 'species'" in reasons
+
+
+@pytest.mark.parametrize(
+    "header", ["image,SPECIES,Species", "image,species,Species", "image,species,ScientificName"]
+)
+def test_of_two_columns_that_would_do_neither_is_taken_for_the_other(
+    tmp_path: Path, header: str
+) -> None:
+    frame = read_metadata(put(tmp_path, f"{header}\na.jpg,x,y\n")).specimens.frame
+    assert ",".join(frame.columns) == header
+
+
 def test_columns_named_in_the_settings(tmp_path: Path) -> None:
     path = put(tmp_path, "photo,species\na.jpg,Ino ino\n")
     assert read_metadata(path, columns={"image": "photo"}).specimens.image.tolist() == ["a.jpg"]
