@@ -224,9 +224,9 @@ def assemble(
         )
     unpictured, unplaced = len(known) - len(names), len(pictured) - len(names)
     if unpictured:
-        notes.append(f"{unpictured:,} {rank} of the tree have no pictures and were pruned.")
+        notes.append(f"Pruned from the tree, having no pictures: {unpictured:,} {rank}.")
     if unplaced:
-        notes.append(f"{unplaced:,} {rank} with pictures are not in the tree and were left out.")
+        notes.append(f"Left out, having pictures but no place in the tree: {unplaced:,} {rank}.")
     tree = kinship.tree.prune(names) if kinship.tree is not None else None
     if tree is not None:
         names = tree.tip_names
@@ -245,7 +245,7 @@ def assemble(
     groups = np.array([number[str(species[i])] for i in rows], dtype=np.int64)
     counts = np.bincount(groups, minlength=len(names))
     if (counts == 1).any():
-        notes.append(f"{int((counts == 1).sum()):,} {rank} have a single picture.")
+        notes.append(f"With a single picture: {int((counts == 1).sum()):,} {rank}.")
     if counts.max() == 1:
         notes.append(
             f"No {rank} has two pictures, so that variation within {rank} is not known and could "

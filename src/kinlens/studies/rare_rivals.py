@@ -99,6 +99,8 @@ def rival_rows(
         return []
     own = cells[(cells["model"] == "prototypes") & (cells["bin"] == "shots_0")]
     pairs = own.merge(guesses, on=_CELL, suffixes=("", "_guessed"), validate="one_to_one")
+    if pairs.empty:
+        return []
     guessed = [f"{metric}_guessed" for metric in CELL_METRICS]
     right = pairs["per_class_accuracy"]
     gains = [right - pairs["per_class_accuracy_guessed"], right - pairs[_UNTOLD]]

@@ -162,6 +162,16 @@ def test_guessing_within_the_genus_is_exact_and_paired() -> None:
     )
 
 
+def test_where_no_withheld_species_was_tested_there_is_no_guess_to_beat() -> None:
+    task = task_of()
+    repeats = [repeat_of(task, {"prototypes": perfect(task)})]
+    cells = cells_of(task, repeats)
+    seen = cells[cells["bin"] != "shots_0"]
+    guesses = genus_guess_cells(task, repeats)
+    assert len(guesses)
+    assert rival_rows(task, seen, guesses, replicates=100, streams=RandomStreams(0)) == []
+
+
 def test_two_withheld_species_of_a_genus_share_the_guess() -> None:
     task = task_of()
     repeat = repeat_of(task, {"prototypes": perfect(task)})
