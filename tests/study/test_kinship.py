@@ -177,8 +177,8 @@ def test_odd_trees_are_handled_and_said() -> None:
     task = assemble(rng.standard_normal((len(species), 5)), species, kinship=collection_of(tree))
     words = " ".join(task.notes)
     for said in (
-        "1 species of the tree have no pictures",
-        "1 species with pictures are not in the tree",
+        "Pruned from the tree, having no pictures: 1 species",
+        "Left out, having pictures but no place in the tree: 1 species",
         "polytomies",
         "length 0",
         "not equally far",
