@@ -8,6 +8,8 @@ from __future__ import annotations
 import copy
 import logging
 import math
+import signal
+import threading
 import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator
@@ -95,7 +97,7 @@ class Training:
         task = _Task(self.network, self.objective, self.plan, self.seed + part)
         watch = _Watch(score=self.score, plan=self.plan, checkpoint=self.checkpoint, part=part,
                        advance=advance)  # fmt: skip
-        with _quiet(), torch.random.fork_rng():
+        with _quiet(), _interrupted_as_usual(), torch.random.fork_rng():
             trainer = lightning.Trainer(
                 accelerator="gpu" if self.place.type == "cuda" else "cpu",
                 devices=self._devices(),
@@ -324,6 +326,21 @@ class _Watch(lightning.Callback):  # type: ignore[name-defined]
                 f"the {what} became {value} in epoch {epoch} at learning rate "
                 f"{self.plan.learning_rate:g}. Lower learning_rate, or set gradient_norm = 1."
             )
+
+
+@contextmanager
+def _interrupted_as_usual() -> Iterator[None]:
+    """Hand Ctrl-C on; Lightning would end the program with exit code 1, and go on to ignore it."""
+    is_main = threading.current_thread() is threading.main_thread()
+    handler = signal.getsignal(signal.SIGINT)
+    try:
+        yield
+    except SystemExit as end:
+        if not isinstance(end.__context__, KeyboardInterrupt):
+            raise
+        if is_main:
+            signal.signal(signal.SIGINT, handler)
+        raise KeyboardInterrupt from end
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -132,6 +133,17 @@ def test_resumes_to_the_very_same_weights(tmp_path: Path, averaging):
     assert not checkpoint.exists()
     torch.testing.assert_close(whole.network[1].weight, resumed.network[1].weight, rtol=0, atol=0)
     np.testing.assert_array_equal(whole.history["loss"], resumed.history["loss"])
+
+
+def test_ctrl_c_is_handed_on():
+    handler = signal.getsignal(signal.SIGINT)
+
+    def interrupted(model):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fit(network(), objective, SumBatches(), score=interrupted, plan=PLAN, seed=0)
+    assert signal.getsignal(signal.SIGINT) is handler
 
 
 def test_refuses_to_go_on_with_nan():
