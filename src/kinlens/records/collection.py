@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from kinlens.errors import InputError, did_you_mean, nearest_names
+from kinlens.errors import InputError, did_you_mean, listing, nearest_names
 from kinlens.records.distances import DistanceMatrix
 from kinlens.records.sequences import SequenceSet
 from kinlens.records.specimens import SpecimenTable
@@ -173,6 +173,34 @@ class Collection:
                 where=self.folder,
                 remedy="`kinlens check` lists what the folder has and what is wrong with it.",
             )
+
+    def require_one(self, *parts: str, study: str) -> None:
+        """Refuse to go on when none of several parts is there, any of which would do.
+
+        Parameters
+        ----------
+        *parts : str
+            Names of attributes, such as ``"tree"``.
+        study : str
+            Who needs one, for the message.
+
+        Raises
+        ------
+        InputError
+            Naming the files that would do; when one is there with a fault, naming that.
+        """
+        if any(getattr(self, part) is not None for part in parts):
+            return
+        stems = {_FILES[part].partition(".")[0]: part for part in parts}
+        for problem in self.problems:
+            if problem.level == "error" and problem.file.partition(".")[0] in stems:
+                self.require(stems[problem.file.partition(".")[0]], study=study)
+        raise InputError(
+            f"the study '{study}' needs one of {listing([_FILES[part] for part in parts])}, and "
+            "none is there",
+            where=self.folder,
+            remedy="`kinlens check` lists what the folder has and what is wrong with it.",
+        )
 
     def require_column(self, column: str, *, study: str) -> None:
         """Refuse to go on when the table of pictures has no such column.

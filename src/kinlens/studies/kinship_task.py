@@ -129,8 +129,7 @@ def prepare(
         and kinship.
     """
     collection.require("specimens", study="kinship")
-    if collection.tree is None and collection.distances is None:
-        collection.require("tree", study="kinship")
+    collection.require_one("tree", "distances", study="kinship")
     rank = collection.tree_rank if collection.tree is not None else "species"
     collection.require_column(rank, study="kinship")
     assert collection.specimens is not None

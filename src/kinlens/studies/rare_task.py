@@ -279,10 +279,16 @@ def _kinship(collection: Collection) -> tuple[Tree | DistanceMatrix, str]:
         found = _sequence_distances(collection)
         if found is not None:
             return found, "5-mers of the sequences, joined to a tree"
-    collection.require("tree", study="rare")
+    collection.require_one("tree", "distances", "sequences", study="rare")
+    what = (
+        "there is neither a tree nor distances"
+        if collection.tree is None and collection.distances is None
+        else f"tree or distances are of rank {collection.tree_rank!r}"
+    )
     raise InputError(
-        f"the tree is of rank {collection.tree_rank!r}, and there are no sequences of species",
+        f"{what}, and no sequences of DNA or RNA whose species are known",
         where=collection.folder,
+        remedy="sequences.csv tells the species of each sequence, in columns id and species.",
     )
 
 

@@ -75,6 +75,16 @@ def test_require_names_the_fault_of_the_file() -> None:
     example().require("specimens", study="taxa")
 
 
+def test_one_of_several_parts_is_enough() -> None:
+    wanted = ("tree", "distances")
+    with pytest.raises(InputError, match=r"needs one of tree\.nwk, distances\.csv, and none"):
+        example(tree=None, distances=None).require_one(*wanted, study="kinship")
+    fault = Problem("error", "unusable", "tree.nwk", "", "an HTML page")
+    with pytest.raises(InputError, match=r"needs tree\.nwk, which cannot be used: an HTML page"):
+        example(tree=None, distances=None, problems=(fault,)).require_one(*wanted, study="kinship")
+    example().require_one("specimens", "tree", study="taxa")
+
+
 def test_channel_files_follow_the_pattern() -> None:
     plain, stained = (
         example(),
