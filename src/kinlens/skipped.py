@@ -123,5 +123,5 @@ class SkipList:
             raise TooManySkippedError(
                 f"{len(self):,} records had to be skipped and --max-bad allows {worded}",
                 offenders=[f"{item.file} ({item.reason})" for item in self.records],
-                remedy="Mend them, or allow more with --max-bad.",
+                remedy="`kinlens check` says more. Mend them, or allow more with --max-bad.",
             )
