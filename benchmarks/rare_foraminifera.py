@@ -1,6 +1,6 @@
 """The published stages and the prototypes on simulated worlds with the tail of a foraminifer atlas.
 
-    python benchmarks/rare_foraminifera.py [--seeds 0 1 2 3 4] [--keep FOLDER]
+    python benchmarks/rare_foraminifera.py [--seeds 0 1 2 ...] [--keep FOLDER]
 
 Each world has a clade of its own: 32 species with 7 to about 2,000 pictures, one a specimen, and
 rDNA that evolved along the tree; kinship is known from the rDNA alone. With a signal (Pagel's
@@ -62,7 +62,7 @@ PAIRS = (
 def main() -> None:
     """Go through the worlds that are not finished, and write the table of all that are."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
+    parser.add_argument("--seeds", type=int, nargs="+", default=list(range(10)))
     parser.add_argument("--images", type=int, default=WORLD.images)
     parser.add_argument("--keep", type=Path, help="folder that keeps finished worlds")
     options = parser.parse_args()
