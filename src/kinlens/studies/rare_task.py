@@ -177,7 +177,7 @@ def prepare(collection: Collection, config: TaskConfig, resources: Resources) ->
         table=table,
         vectors=vectors,
         species=species,
-        specimens=np.asarray(table.specimen_codes),
+        specimens=_specimens_in_species(species, np.asarray(table.specimen_codes)),
         genus=np.array(genus, dtype=object),
         kinship=kinship,
         kinship_words=words,
@@ -189,6 +189,15 @@ def prepare(collection: Collection, config: TaskConfig, resources: Resources) ->
         fingerprint=str(embedded.provenance["fingerprint"]),
         view_means=view_means,
     )
+
+
+def _specimens_in_species(species: ObjectArray, specimens: IntArray) -> IntArray:
+    """Number specimens anew, those of the same name in two species apart.
+
+    Many tables number the specimens of each species from 1, and one animal has one species.
+    """
+    pairs = pd.MultiIndex.from_arrays([species, specimens])
+    return pd.factorize(pairs)[0].astype(np.int64)
 
 
 def draw_split(task: RareTask, config: TaskConfig, streams: RandomStreams) -> RareSplit:

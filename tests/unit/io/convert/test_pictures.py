@@ -252,7 +252,7 @@ def test_hpa_groups_hold_each_label_once() -> None:
 @pytest.mark.parametrize(
     ("table", "words"),
     [
-        ("id,Target\na,1\n", r"no column 'Id'\. Known names: id, Target"),
+        ("id,Target\na,1\n", r"no column 'Id'\. Did you mean 'id'"),
         (f"Id,Target\n{IDS[0]},28\n", "row 2: Target '28' is not a list of numbers from 0 to 27"),
         (f"Id,Target\n{IDS[0]},1 x\n", "row 2: Target '1 x'"),
         (f"Id,Target\n{IDS[0]},1\n{IDS[0]},2\n", "more than once"),
