@@ -146,6 +146,35 @@ def test_the_same_seed_gives_the_same_numbers(found) -> None:
     assert first.tables["species"].equals(second.tables["species"])
 
 
+def test_specimens_numbered_anew_in_each_species_are_not_learned_from_and_tested(
+    monkeypatch: pytest.MonkeyPatch, clade: tuple[Collection, np.ndarray]
+) -> None:
+    collection, vectors = clade
+    assert collection.specimens is not None
+    frame = collection.specimens.frame.copy()
+    frame["specimen"] = (frame.groupby("species").cumcount() // 2).astype(str)
+    collection = replace(collection, specimens=SpecimenTable(frame))
+
+    def embed(collection: Collection, *_args: object, **_options: object) -> ImageVectors:
+        assert collection.specimens is not None
+        ids = tuple(map(str, collection.specimens.image))
+        noise = np.random.default_rng(0).normal(size=vectors.shape).astype(np.float32)
+        features = pd.DataFrame(index=[f"f{i}" for i in range(vectors.shape[1])])
+        return ImageVectors(
+            ids, np.arange(len(ids)), noise[: len(ids)], features, (), {"fingerprint": "noise"}
+        )
+
+    monkeypatch.setattr(rare_task, "embed_collection", embed)
+    config = RareConfig(networks=False, repeats=1, replicates=100)
+    task = rare_task.prepare(collection, config, Resources())
+    split = rare_task.draw_split(task, config, RandomStreams(0))
+    parts = [set(rows.tolist()) for rows in (split.train, split.validation, split.test)]
+    assert sum(map(len, parts)) == len(set.union(*parts)) == len(task.species)
+    assert not set(split.unseen) & set(task.species[split.train])
+    found = run(collection, config, RandomStreams(0), Resources())
+    assert value(found, "all", "class_means", "per_class_accuracy")["value"] < 0.2
+
+
 def test_the_published_stages_and_their_controls_stand_beside(found) -> None:
     result = found(repeats=1)
     with_networks = found(repeats=1, networks=True, hidden=128, embedding=32)

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Protocol
 
 import numpy as np
+import pandas as pd
 
 from kinlens.embed.images import embed_collection
 from kinlens.embed.kmer import KmerCounts
@@ -192,12 +193,13 @@ def prepare(collection: Collection, config: TaskConfig, resources: Resources) ->
 
 
 def _specimens_in_species(species: ObjectArray, specimens: IntArray) -> IntArray:
-    """Number specimens anew, those of the same name in two species apart.
+    """Give specimens of the same name in two species numbers of their own.
 
     Many tables number the specimens of each species from 1, and one animal has one species.
     """
     pairs = pd.MultiIndex.from_arrays([species, specimens])
-    return pd.factorize(pairs)[0].astype(np.int64)
+    codes, _pairs = pd.factorize(pairs)
+    return np.asarray(codes, dtype=np.int64)
 
 
 def draw_split(task: RareTask, config: TaskConfig, streams: RandomStreams) -> RareSplit:
