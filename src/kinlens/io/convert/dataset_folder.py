@@ -17,7 +17,7 @@ from typing import Literal, TypeAlias
 import pandas as pd
 
 from kinlens.atomic import atomic_path, write_frame, write_text
-from kinlens.errors import InputError, UsageError
+from kinlens.errors import InputError, UsageError, listing
 from kinlens.io.images import SUFFIXES
 from kinlens.io.toml import toml_text
 from kinlens.progress import SILENT, Progress
@@ -34,6 +34,9 @@ __all__ = [
     "require_folder",
     "write_dataset",
 ]
+
+_MARK = ".converted"
+_OF_CHECK = ("mismatches.tsv", "skipped.tsv")
 
 Placing: TypeAlias = Literal["copy", "hardlink", "symlink"]
 
@@ -178,7 +181,8 @@ def write_dataset(
     Raises
     ------
     UsageError
-        When something is at `dataset` already and `force` is off, when pictures cannot be linked,
+        When something is at `dataset` already and `force` is off, or that was not made by a
+        conversion; when pictures cannot be linked,
         or the place cannot be written.
     InputError
         When there is nothing to write.
@@ -190,8 +194,8 @@ def write_dataset(
     if source.resolve().is_relative_to(dataset.resolve()):
         raise UsageError(f"{dataset}: the dataset cannot take the place of its source {source}.")
     is_taken = dataset.exists() and not (dataset.is_dir() and not any(dataset.iterdir()))
-    if is_taken and not options.force:
-        raise UsageError(f"{dataset}: is there already. Choose another place or use --force.")
+    if is_taken:
+        _refuse_to_replace(dataset, force=options.force)
     with atomic_path(dataset) as part:
         part.mkdir()
         _place_pictures(part, contents.pictures, options)
@@ -203,7 +207,25 @@ def write_dataset(
             write_text(part / "dataset.toml", toml_text(contents.settings))
         if contents.problems:
             write_text(part / "skipped.tsv", _problem_lines(contents.problems))
+        # What a later --force may replace.
+        made = sorted(path.name for path in part.iterdir())
+        write_text(part / _MARK, "\n".join(made) + "\n")
     return _report(dataset, contents)
+
+
+def _refuse_to_replace(dataset: Path, *, force: bool) -> None:
+    """Let --force replace a converted dataset, and nothing that somebody else put there."""
+    mark = dataset / _MARK
+    made = set(mark.read_text(encoding="utf-8").splitlines()) if mark.is_file() else set()
+    there = {path.name for path in dataset.iterdir()} if dataset.is_dir() else {dataset.name}
+    others = sorted(there - made - {_MARK, *_OF_CHECK})
+    if others:
+        raise UsageError(
+            f"{dataset}: holds what `kinlens convert` did not make, such as {listing(others)}. "
+            "Choose another place, or move it away."
+        )
+    if not force:
+        raise UsageError(f"{dataset}: is there already. Choose another place or use --force.")
 
 
 def _report(dataset: Path, contents: DatasetContents) -> ConversionReport:

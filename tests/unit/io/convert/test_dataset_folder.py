@@ -61,12 +61,26 @@ def test_pictures_come_out_of_archives(tmp_path: Path, original: Path) -> None:
 def test_what_is_there_is_kept_unless_forced(tmp_path: Path, original: Path) -> None:
     (tmp_path / "out").mkdir()
     write(tmp_path, contents(original))  # an empty folder may be there
-    (tmp_path / "out" / "mine.txt").write_text("precious")
+    (tmp_path / "out" / "mismatches.tsv").write_text("as `kinlens check` leaves it")
     with pytest.raises(UsageError, match=r"out: is there already.*--force"):
         write(tmp_path, contents(original))
-    assert (tmp_path / "out" / "mine.txt").read_text() == "precious"
     write(tmp_path, contents(original), force=True)
-    assert not (tmp_path / "out" / "mine.txt").exists()
+    assert not (tmp_path / "out" / "mismatches.tsv").exists()
+
+
+@pytest.mark.parametrize("is_converted", [True, False])
+@pytest.mark.parametrize("force", [True, False])
+def test_what_somebody_else_put_there_is_never_replaced(
+    tmp_path: Path, original: Path, is_converted: bool, force: bool
+) -> None:
+    if is_converted:
+        write(tmp_path, contents(original))
+    mine = tmp_path / "out" / "tree.nwk"
+    mine.parent.mkdir(exist_ok=True)
+    mine.write_text("(precious);")
+    with pytest.raises(UsageError, match=r"did not make, such as tree\.nwk"):
+        write(tmp_path, contents(original), force=force)
+    assert mine.read_text() == "(precious);"
 
 
 def test_the_source_is_never_replaced(tmp_path: Path, original: Path) -> None:
