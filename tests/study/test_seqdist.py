@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from kinlens.errors import InputError, UsageError
@@ -21,6 +23,7 @@ from kinlens.studies.catalogue import load_study
 from kinlens.studies.runner import run_into_folder
 from kinlens.studies.seqdist import SeqdistConfig, run
 from kinlens.studies.seqdist_model import search
+from kinlens.studies.seqdist_predictors import mean_predictor
 from kinlens.studies.seqdist_task import prepare
 
 LENGTH = 80
@@ -214,7 +217,25 @@ def test_settings_are_searched_and_the_search_goes_on(reads, tmp_path):
     more = config.model_copy(update={"search_trials": 3})
     later = run(small, more, RandomStreams(0), resources).tables["search"]
     assert later.iloc[:2].equals(trials)
-    assert len(later) == 3
+    at_once = run(small, more, RandomStreams(0), Resources()).tables["search"]
+    pd.testing.assert_frame_equal(later, at_once)
+    drawn = later.drop(columns=["trial", "state", "validation_percent_rmse"])
+    assert not drawn.duplicated().any()
+
+
+def test_what_rivals_learn_does_not_depend_on_the_order_of_the_file(rng):
+    # Two clades far apart, as sorted files have them, and more rows than rivals learn from.
+    clade = np.repeat([0, 1], 1500)
+    means = []
+    for order in (np.arange(3000), rng.permutation(3000)):
+        own = clade[order]
+
+        def exact(rows, columns, own=own):
+            return 5.0 + 50.0 * (own[rows][:, None] != own[columns])
+
+        predictor = mean_predictor(SimpleNamespace(exact=exact), np.arange(3000))
+        means.append(float(predictor(np.arange(1), np.arange(1, 2))[0, 0]))
+    np.testing.assert_allclose(means, 30.0, rtol=0.02)
 
 
 FEW = tuple(f"s{i}" for i in range(30))

@@ -60,7 +60,7 @@ def mean_predictor(task: Task, train: IntArray) -> Predictor:
     train : array of int
         Rows that may be learned from.
     """
-    rows = train[:_SCALED_ON]
+    rows = _sample(train)
     mean = float(task.exact(rows, rows).sum()) / max(len(rows) * (len(rows) - 1), 1)
 
     def between(rows: IntArray, columns: IntArray) -> Float32Array:
@@ -131,10 +131,17 @@ def _straight_gaps(vectors: AnyArray) -> Callable[[IntArray, IntArray], Float32A
     return between
 
 
+def _sample(train: IntArray) -> IntArray:
+    """Draw the rows that a mean or a scale is learned from; files are often sorted by kin."""
+    if len(train) <= _SCALED_ON:
+        return train
+    return np.sort(np.random.default_rng(0).choice(train, _SCALED_ON, replace=False))
+
+
 def _scaled(
     name: str, raw: Callable[[IntArray, IntArray], Float32Array], task: Task, train: IntArray
 ) -> Predictor:
-    rows = train[:_SCALED_ON]
+    rows = _sample(train)
     gaps = raw(rows, rows).astype(np.float64)
     square = float((gaps**2).sum())
     scale = float((gaps * task.exact(rows, rows)).sum()) / square if square else 0.0

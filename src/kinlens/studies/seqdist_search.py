@@ -87,18 +87,18 @@ def search_settings(
         study = optuna.create_study(
             study_name="seqdist",
             storage=_storage(optuna, resources.cache),
-            # A resumed search goes on with other draws than those it had before.
-            sampler=samplers[config.search_method](seed=seed),
             pruner=optuna.pruners.MedianPruner(
                 n_startup_trials=_TRIED_BEFORE_PRUNING, n_warmup_steps=0
             ),
             load_if_exists=True,
         )
-        finished = sum(trial.state.is_finished() for trial in study.trials)
-        missing = range(max(config.search_trials - finished, 0))
-        for _ in tracked(
+        finished = len(study.get_trials(deepcopy=False, states=_ended()))
+        missing = range(finished, max(config.search_trials, finished))
+        for number in tracked(
             missing, resources.progress, "Searching settings", total=len(missing), unit="trial"
         ):
+            # Seeded by its number, so that a resumed search tries what an uninterrupted one would.
+            study.sampler = samplers[config.search_method](seed=(seed + number) % 2**32)
             study.optimize(score, n_trials=1)
         best = optuna.trial.FixedTrial(study.best_params)
         return _drawn(best, task, config, streams), _table(study)
@@ -146,6 +146,12 @@ def _storage(optuna: Any, cache: Path | None) -> Any:
     return optuna.storages.JournalStorage(journal)
 
 
+def _ended() -> tuple[Any, ...]:
+    """Return the states of trials that came to an end; one that was cut off never began."""
+    states = need("optuna").trial.TrialState
+    return states.COMPLETE, states.PRUNED
+
+
 def _table(study: Any) -> pd.DataFrame:
     return pd.DataFrame(
         [
@@ -155,7 +161,7 @@ def _table(study: Any) -> pd.DataFrame:
                 "validation_percent_rmse": trial.value,
                 **trial.params,
             }
-            for trial in study.trials
+            for trial in study.get_trials(states=_ended())
         ]
     )
 
