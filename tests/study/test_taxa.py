@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
 from kinlens.errors import InputError, UsageError
 from kinlens.io.folder import read_collection
@@ -139,7 +140,60 @@ def test_a_run_names_new_pictures_as_it_named_its_own(finished, related):
 def test_whole_genera_held_out_are_asked_for_higher_ranks_only(related):
     config = QUICK.model_copy(update={"split": "clade", "clade_rank": "species"})
     found = run(read_collection(related), config, RandomStreams(0), Resources())
-    assert "species" not in set(found.metrics[found.metrics["metric"] == "accuracy"]["target"])
+    scores = found.metrics[found.metrics["metric"] == "accuracy"]
+    assert "species" not in set(scores["target"])
+    # What was held out is counted, shuffled and resampled: clades, not their specimens.
+    names = read_collection(related).specimens.frame.set_index("image")["species"]
+    tested = found.splits.loc[found.splits["part"] == "test", "image"]
+    assert set(scores["n"]) == {names.loc[tested].nunique()}
+    assert "clades (species) never seen" in str(found.headlines[0])
+    assert "95% was promised" not in " ".join(str(each) for each in found.headlines)
+
+
+def planted_table(folder: Path, rows: list[tuple[str, str, str, str]]) -> Path:
+    """Write pictures of noise: specimen, species, genus, family."""
+    rng = np.random.default_rng(0)
+    (folder / "images").mkdir(parents=True)
+    lines = ["image,specimen,species,genus,family"]
+    for number, row in enumerate(rows):
+        name = f"images/{number}.png"
+        Image.fromarray(rng.integers(0, 255, (48, 48, 3), dtype=np.uint8)).save(folder / name)
+        lines.append(",".join([name, *row]))
+    (folder / "metadata.csv").write_text("\n".join(lines) + "\n")
+    return folder
+
+
+def test_few_names_and_few_specimens_end_in_answers(tmp_path):
+    models = ("majority", "knn", "svm", "logistic", "lda", "hierarchical")
+    quick = QUICK.model_copy(update={"models": models, "replicates": 100, "permutations": 19})
+    two = planted_table(
+        tmp_path / "two", [(f"{s}{i}", s, s[0], "F") for s in ("Aa", "Bb") for i in (1, 2)]
+    )
+    found = run(read_collection(two), quick, RandomStreams(0), Resources())
+    assert {"knn", "svm"} <= set(found.metrics["model"])
+    # Three genera, one of them alone in its family: held out, one family is left to learn.
+    clades = planted_table(
+        tmp_path / "clades",
+        [
+            (f"{genus}{i}", f"{genus}{i % 2}", genus, "F" if genus in ("A", "B") else "G")
+            for genus in ("A", "B", "C")
+            for i in range(6)
+        ],
+    )
+    for seed in range(3):
+        config = quick.model_copy(update={"split": "clade", "clade_rank": "genus"})
+        found = run(read_collection(clades), config, RandomStreams(seed), Resources())
+        assert set(found.metrics["model"]) >= {"svm", "logistic"}
+
+
+def test_a_rank_that_is_known_on_one_side_only_is_left_out(tmp_path):
+    rows = [(f"{s}{i}", s, "", "F") for s in ("Aa", "Bb") for i in range(4)]
+    rows += [("c1", "Cc", "C", "F"), ("d1", "Dd", "D", "F")]
+    folder = planted_table(tmp_path / "one_side", rows)
+    found = run(read_collection(folder), QUICK, RandomStreams(0), Resources())
+    scores = found.metrics[found.metrics["metric"] == "accuracy"]
+    assert "species" in set(scores["target"])
+    assert "genus" not in set(scores["target"])
 
 
 def test_a_fine_tuned_network_is_one_more_candidate(related):

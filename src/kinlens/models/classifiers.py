@@ -167,7 +167,9 @@ class ReducedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         return self.axes_.transform(validate_data(self, X, dtype=np.float64, reset=False))
 
 
-def build_classifier(name: str, *, seed: int, n_jobs: int = 1) -> BaseEstimator:
+def build_classifier(
+    name: str, *, seed: int, n_jobs: int = 1, n_samples: int | None = None
+) -> BaseEstimator:
     """Build one classifier for one rank.
 
     Parameters
@@ -178,6 +180,8 @@ def build_classifier(name: str, *, seed: int, n_jobs: int = 1) -> BaseEstimator:
         Of whatever is random in it.
     n_jobs : int
         Threads.
+    n_samples : int, optional
+        How many will be learned from, where that may be fewer than the five nearest.
 
     Returns
     -------
@@ -204,7 +208,8 @@ def build_classifier(name: str, *, seed: int, n_jobs: int = 1) -> BaseEstimator:
             DecisionTreeClassifier(random_state=seed), random_state=seed
         ),
         "knn": lambda: ReducedClassifier(
-            KNeighborsClassifier(5, metric="cosine", weights="distance"), random_state=seed
+            KNeighborsClassifier(min(5, n_samples or 5), metric="cosine", weights="distance"),
+            random_state=seed,
         ),
         "svm": lambda: ReducedClassifier(
             SVC(C=0.1, kernel="linear", class_weight="balanced"), random_state=seed

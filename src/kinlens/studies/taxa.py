@@ -150,8 +150,8 @@ def compare_models(
         for rank, name in jobs:
             seed = streams.integer("model", name, rank)
             inner = np.nan
-            if name not in BASELINES and len(task.split.validation):
-                rows = task.known(rank, task.split.validation)
+            rows = task.known(rank, task.split.validation)
+            if name not in BASELINES and len(rows):
                 answers = _answers(name, rank, task, task.split.train, rows, seed, hierarchical)
                 inner = balanced_accuracy(answers)
             rows = task.known(rank, task.split.test)
@@ -191,8 +191,11 @@ def _answers(
         probabilities, columns = _without_nameless(probabilities, columns)
     else:
         known = task.known(rank, train)
-        fitted = build_classifier(name, seed=seed, n_jobs=2).fit(
-            vectors[known], task.labels(rank, known)
+        labels = task.labels(rank, known)
+        # Who knows one name can only say that one; several models refuse to learn it.
+        kind = name if len(set(labels)) > 1 else "majority"
+        fitted = build_classifier(kind, seed=seed, n_jobs=2, n_samples=len(known)).fit(
+            vectors[known], labels
         )
         columns = fitted.classes_
         if not hasattr(fitted, "predict_proba"):
@@ -218,20 +221,20 @@ def _metric_rows(
     streams: RandomStreams,
     resources: Resources,
 ) -> list[dict[str, object]]:
-    """Score one model at one rank: value, interval over specimens, null, p-value."""
+    """Score one model at one rank: value, interval over units, null, p-value."""
     answers, rows = scored.answers, scored.rows
-    together = task.together[rows]
+    units = task.units[rows]
     has_probabilities = answers.probabilities is not None
     names = [name for name in SHOWN_METRICS if has_probabilities or name not in NEED_PROBABILITIES]
     place = (scored.rank, scored.model)
     estimates = estimate_scores(
         answers,
-        together,
+        units,
         rng=streams.generator("bootstrap", *place),
         names=names,
         n_replicates=config.replicates,
     )
-    null = _null_scores(answers, together, config.permutations, streams.generator("null", *place))
+    null = _null_scores(answers, units, config.permutations, streams.generator("null", *place))
     out = []
     for name in names:
         value, low, high = estimates[name]
@@ -257,12 +260,12 @@ def _metric_rows(
 
 
 def _null_scores(
-    answers: Answers, together: IntArray, permutations: int, rng: np.random.Generator
+    answers: Answers, units: IntArray, permutations: int, rng: np.random.Generator
 ) -> dict[str, FloatArray]:
-    """Score the same answers against names shuffled among specimens."""
+    """Score the same answers against names shuffled among units."""
     drawn = np.empty((permutations, len(NULL_METRICS)))
     for number in range(permutations):
-        shuffled = permuted_labels(answers.truth, together, rng=rng)
+        shuffled = permuted_labels(answers.truth, units, rng=rng)
         world = Answers(answers.classes, shuffled, answers.answer)
         drawn[number] = Scores(world, NULL_METRICS)(np.ones((1, len(world))))[0]
     return dict(zip(NULL_METRICS, drawn.T, strict=True))

@@ -69,7 +69,7 @@ def report_of(
     _probabilities, safe = naming.answers(task.vectors[test])
     safety = safety_report(
         _ranked(task, naming, safe),
-        task.together[test],
+        task.units[test],
         rng=streams.generator("safety"),
         n_replicates=config.replicates,
     )
@@ -306,7 +306,7 @@ def _shots(
     tables = {
         name: shot_table(
             each.answers,
-            task.together[each.rows],
+            task.units[each.rows],
             training_specimens=counts,
             rng=streams.generator("shots", name),
             n_replicates=replicates,

@@ -77,6 +77,11 @@ class Task:
         Ranks to name, low to high.
     together : array of int, shape (n,)
         Pictures with the same number stay on one side: one specimen, or copies of one picture.
+    units : array of int, shape (n,)
+        What intervals resample and the null shuffles: `together`, or whole clades where these were
+        held out, since the specimens of a clade share their looks and their names.
+    unit : str
+        What such a unit is called, in the plural.
     n_duplicates : int
         Pictures that look the same as one of another specimen.
     split : Split
@@ -100,6 +105,8 @@ class Task:
     taxonomy: Taxonomy
     ranks: tuple[str, ...]
     together: IntArray
+    units: IntArray
+    unit: str
     n_duplicates: int
     split: Split
     leaks: LeakReport
@@ -206,12 +213,14 @@ def prepare(
     )
     split = _split(names, together, config, streams)
     ranks = _ranks(taxonomy, config)
+    by_clade = config.split == "clade"
     if not len(split.test) or not len(split.train):
         raise InputError(
             "no species has two specimens, so nothing can be tested that was also learned",
             where=collection.folder,
             remedy="Add specimens, or hold out whole clades: --set split=clade.",
         )
+    ranks = _testable(ranks, names, split, collection, resources)
     return Task(
         table=table,
         vectors=embedded.values[named],
@@ -220,6 +229,8 @@ def prepare(
         taxonomy=taxonomy,
         ranks=ranks,
         together=together,
+        units=join_groups(len(rows), names[config.clade_rank], together) if by_clade else together,
+        unit=f"clades ({config.clade_rank})" if by_clade else "specimens",
         n_duplicates=int((duplicates >= 0).sum()),
         split=split,
         leaks=audit(split, specimens=table.specimen, duplicates=duplicates),
@@ -263,6 +274,30 @@ def _ranks(taxonomy: Taxonomy, config: TaskConfig) -> tuple[str, ...]:
             "dataset has none that tells two taxa apart."
         )
     return kept
+
+
+def _testable(
+    ranks: tuple[str, ...],
+    names: pd.DataFrame,
+    split: Split,
+    collection: Collection,
+    resources: Resources,
+) -> tuple[str, ...]:
+    """Leave out ranks of which nothing is known on one side of the split, and say so."""
+    kept = []
+    for rank in ranks:
+        is_known = np.asarray(names[rank] != "", dtype=bool)
+        if is_known[split.train].any() and is_known[split.test].any():
+            kept.append(rank)
+        else:
+            resources.progress.note(f"No {rank} can be tested: none is known on both sides.")
+    if not kept:
+        raise InputError(
+            "no rank is known on both sides of the split, so nothing can be tested",
+            where=collection.folder,
+            remedy="Fill the columns of ranks, or add specimens.",
+        )
+    return tuple(kept)
 
 
 def _split(

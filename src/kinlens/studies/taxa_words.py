@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
 
 from kinlens import __version__
@@ -81,8 +82,9 @@ def headlines_of(found: TaxaFindings) -> tuple[Headline, ...]:
         headlines.append(
             Headline(
                 f"{rank.capitalize()}: {_interval(accuracy)} of the pictures of "
-                f"{int(row['n']):,} specimens never seen are named right by {_word(model)}; "
-                f"balanced over taxa {_interval(row)}. Names shuffled among specimens: "
+                f"{int(row['n']):,} {found.task.unit} never seen are named right by "
+                f"{_word(model)}; balanced over taxa {_interval(row)}. "
+                f"Names shuffled among {found.task.unit}: "
                 f"{row['null_mean']:.1%} balanced (p = {row['p_value']:.3g}).{compared}",
                 "good" if above_null else "bad",
             )
@@ -98,16 +100,22 @@ def headlines_of(found: TaxaFindings) -> tuple[Headline, ...]:
         Headline(
             f"Names that stop at the deepest rank safe at {found.error_rate:.0%} error are wrong "
             f"in {safety.error_rate:.1%} ({safety.low:.1%} to {safety.high:.1%}); a rule that "
-            f"keeps its promise shows {least:.1%} to {most:.1%} on so many specimens. Answered: "
-            f"{', '.join(parts)}.",
+            f"keeps its promise shows {least:.1%} to {most:.1%} on so many {found.task.unit}. "
+            f"Answered: {', '.join(parts)}.",
             "good" if safety.error_rate <= most else "bad",
         )
+        if np.isfinite(safety.error_rate)
+        else Headline(f"No name is safe at {found.error_rate:.0%} error: nothing was answered.")
     )
     headlines.append(
         Headline(
             f"Sets of candidates ({found.mean_candidates:.1f} species on average) hold the true "
-            f"species of {found.coverage:.1%} of test pictures; {1 - found.error_rate:.0%} was "
-            "promised."
+            f"species of {found.coverage:.1%} of test pictures; "
+            + (
+                "no promise holds for species that were not learned, as none of these were."
+                if found.task.split.name == "clade"
+                else f"{1 - found.error_rate:.0%} was promised."
+            )
         )
     )
     if not found.task.leaks.is_clean:
@@ -135,9 +143,9 @@ def methods_of(found: TaxaFindings) -> str:
 {task.names["species"].nunique():,} species ({found.collection.name}) were turned into vectors of
 length {task.vectors.shape[1]:,} (kinlens {__version__}, `{task.embedder}`,
 fingerprint `{task.fingerprint}`).{skipped} Before anything was fitted,
-{_split_words(task)} {task.n_duplicates:,} pictures that look the same as another were kept on one
-side. Test part: {len(split.test):,} pictures of {n_test:,} specimens; training and validation
-part: {len(split.development):,} pictures of {n_dev:,} specimens.
+{_split_words(task)}{_duplicate_words(task)}
+Test part: {len(split.test):,} pictures of {n_test:,} specimens; training and validation part:
+{len(split.development):,} pictures of {n_dev:,} specimens.
 
 For each rank the following were compared: always the commonest taxon, the nearest taxon mean, a
 random forest of 100 trees on classes filled up with noisy copies (after Hofmann et al. 2024),
@@ -146,8 +154,8 @@ perceptron, linear discriminants with shrunken covariance (Ledoit & Wolf 2004), 
 classifier: one discriminant a rank, taxon means pulled towards their relatives', multiplied into
 one distribution over species so that names agree from rank to rank.{result}
 
-Intervals are 95% percentile intervals of {found.replicates:,} bootstrap samples of specimens. The
-null shuffles names among test specimens ({found.permutations:,} times; p counts the data
+Intervals are 95% percentile intervals of {found.replicates:,} bootstrap samples of {task.unit}. The
+null shuffles names among test {task.unit} ({found.permutations:,} times; p counts the data
 themselves). Probabilities of the hierarchical classifier were calibrated, and the thresholds of
 safe ranks (conformal risk control at {found.error_rate:.0%} error, Angelopoulos et al. 2024) and of
 candidate sets (conformal prediction, Sadinle et al. 2019) were set, on training specimens held out
@@ -167,6 +175,12 @@ def _split_words(task: Task) -> str:
         "clade": f"whole {task.split.grouped_by} were held out.",
     }
     return words.get(task.split.name, f"the split '{task.split.name}' was made.")
+
+
+def _duplicate_words(task: Task) -> str:
+    if not task.n_duplicates or task.split.name == "random":
+        return ""
+    return f" {task.n_duplicates:,} pictures that look the same as another were kept on one side."
 
 
 def _interval(row: pd.Series) -> str:
