@@ -2,7 +2,8 @@
 
 A gene that relatives share is easy to predict from looks that relatives share, whether or not one
 has to do with the other. So each gene is compared with genes that evolved on the same tree in
-disregard of looks, are as common, and changed as often. Scores are made by `gene_scan`.
+disregard of looks, are as common, changed as often, and are unknown in as many species, since few
+known species make scores vary. Scores are made by `gene_scan`.
 """
 
 from __future__ import annotations
@@ -14,9 +15,10 @@ from scipy.spatial import cKDTree
 
 from kinlens.errors import InputError, UsageError
 from kinlens.geometry.parsimony import fewest_changes
+from kinlens.models.gene_scan import MISSING
 from kinlens.records.tree import Tree
 from kinlens.simulate.genes import GeneRates, evolve_genes
-from kinlens.typing import ByteArray, FloatArray, IntArray
+from kinlens.typing import BoolArray, ByteArray, FloatArray, IntArray
 
 __all__ = [
     "GenePattern",
@@ -28,7 +30,7 @@ __all__ = [
 ]
 
 # Square roots make differences of counts comparable over their range; changes weigh a little more.
-_WEIGHTS = np.array([1.0, 1.4])
+_WEIGHTS = np.array([1.0, 1.4, 1.0])
 # Proposals evolved at a time, and how many rounds look where twins are still lacking.
 _BATCH = 20_000
 _ROUNDS = 5
@@ -52,14 +54,22 @@ class GenePattern:
         Tips in the rarer state; a gene and its complement are equally hard to predict.
     changes : array of int, shape (n_genes,)
         Fewest gains and losses on the tree.
+    n_unknown : array of int, shape (n_genes,), optional
+        Tips of which the gene is not known; none when left out.
     """
 
     rarer: IntArray
     changes: IntArray
+    n_unknown: IntArray | None = None
+
+    def keys(self) -> IntArray:
+        """Return all three counts, shape (n_genes, 3)."""
+        unknown = np.zeros_like(self.rarer) if self.n_unknown is None else self.n_unknown
+        return np.column_stack([self.rarer, self.changes, unknown])
 
     def points(self) -> FloatArray:
-        """Return the plane in which twins are near each other, shape (n_genes, 2)."""
-        points: FloatArray = np.sqrt(np.column_stack([self.rarer, self.changes])) * _WEIGHTS
+        """Return the space in which twins are near each other, shape (n_genes, 3)."""
+        points: FloatArray = np.sqrt(self.keys()) * _WEIGHTS
         return points
 
 
@@ -70,7 +80,7 @@ class NullGenes:
     Parameters
     ----------
     presence : array of uint8, shape (n_tips, n_null)
-        0 or 1; rows in tip order.
+        0, 1 or `gene_scan.MISSING`; rows in tip order.
     pattern : GenePattern
         Of these genes.
     twins : array of int, shape (n_genes, n_worlds)
@@ -89,7 +99,7 @@ class NullTest:
     Parameters
     ----------
     null_mean, null_spread : array of float, shape (n_genes,)
-        Mean and standard deviation of the score of null genes as common and as changeable.
+        Mean and standard deviation of the score of null genes like it.
     effect : array of float, shape (n_genes,)
         Score minus mean, in standard deviations.
     p_value : array of float, shape (n_genes,)
@@ -123,7 +133,8 @@ def gene_patterns(tree: Tree, presence: ByteArray) -> GenePattern:
     (array([1]), array([1]))
     """
     there, absent = (presence == 1).sum(axis=0), (presence == 0).sum(axis=0)
-    return GenePattern(np.minimum(there, absent), fewest_changes(tree, presence))
+    unknown = len(presence) - there - absent
+    return GenePattern(np.minimum(there, absent), fewest_changes(tree, presence), unknown)
 
 
 def draw_null_genes(
@@ -133,6 +144,7 @@ def draw_null_genes(
     worlds: int,
     rng: np.random.Generator,
     missed: FloatArray | None = None,
+    unknown: BoolArray | None = None,
 ) -> NullGenes:
     """Evolve null genes on the tree until every gene has a twin in every null world.
 
@@ -152,6 +164,9 @@ def draw_null_genes(
         Source of randomness.
     missed : array of float, shape (n_tips,), optional
         Share of each species' genes that its annotation misses: null genes are missed as well.
+    unknown : array of bool, shape (n_tips, n_genes), optional
+        Where each real gene is not known; needed when ``wanted.n_unknown`` is above 0. The twins
+        of genes are unknown where genes with as many unknown species are.
 
     Raises
     ------
@@ -164,13 +179,13 @@ def draw_null_genes(
         raise InputError("null genes need a tree of four tips or more whose branches have lengths")
     if worlds < 1 or (len(wanted.rarer) and wanted.rarer.min() < 1):
         raise UsageError("null genes need one world or more, and genes that vary between species.")
+    if wanted.keys()[:, 2].any() and unknown is None:
+        raise UsageError("null genes have to know where the real ones are not known.")
     cells, cell_of, counts = np.unique(
-        np.column_stack([wanted.rarer, wanted.changes]),
-        axis=0,
-        return_inverse=True,
-        return_counts=True,
+        wanted.keys(), axis=0, return_inverse=True, return_counts=True
     )
-    pool = _Pool(tree, cells, counts * worlds, missed, rng)
+    masks = _Masks.of(cells, cell_of.ravel(), unknown) if unknown is not None else None
+    pool = _Pool(tree, cells, counts * worlds, missed, masks, rng)
     pool.fill()
     order, place_of = pool.dealt()
     twins = np.empty((len(wanted.rarer), worlds), dtype=np.int64)
@@ -215,6 +230,31 @@ def compare_with_null(
     )
 
 
+@dataclass(frozen=True, eq=False)
+class _Masks:
+    """Where real genes are not known, and which of them lie in each cell."""
+
+    unknown: BoolArray
+    members: list[IntArray]
+
+    @classmethod
+    def of(cls, cells: IntArray, cell_of: IntArray, unknown: BoolArray) -> _Masks | None:
+        """Gather the real genes of each cell; None when all genes are known everywhere."""
+        if not unknown.any():
+            return None
+        order = np.argsort(cell_of, kind="stable")
+        starts = np.cumsum(np.bincount(cell_of, minlength=len(cells)))[:-1]
+        return cls(unknown, np.split(order, starts))
+
+    def drawn(self, cell: IntArray, rng: np.random.Generator) -> IntArray:
+        """Draw a real gene of each cell."""
+        sizes = np.array([len(genes) for genes in self.members])
+        starts = np.cumsum(sizes) - sizes
+        place = starts[cell] + (rng.random(len(cell)) * sizes[cell]).astype(np.int64)
+        found: IntArray = np.concatenate(self.members)[place]
+        return found
+
+
 class _Pool:
     """Null genes so far, by the rates that they grew from."""
 
@@ -224,35 +264,40 @@ class _Pool:
         cells: IntArray,
         needed: IntArray,
         missed: FloatArray | None,
+        masks: _Masks | None,
         rng: np.random.Generator,
     ) -> None:
-        self.tree, self.rng, self.missed = tree, rng, missed
+        self.tree, self.rng, self.missed, self.masks = tree, rng, missed, masks
         self.cells, self.needed = cells, needed
         self._side = tree.n_tips + 1
         self.rates: list[FloatArray] = []  # (log odds of prevalence, log turnover)
         self.genes: list[ByteArray] = []  # packed eight to a byte along the tips
         self.patterns: list[IntArray] = []
+        self.masked: list[IntArray] = []  # the real gene whose unknown species each shares
 
     def fill(self) -> None:
         """Draw broadly first, then where twins are lacking."""
         total = int(self.needed.sum())
-        self._draw(self._broad(int(np.clip(total // 4, 2_000, 100_000))))
+        self._draw(*self._broad(int(np.clip(total // 4, 2_000, 100_000))))
         for _ in range(_ROUNDS):
             lacking = np.maximum(self.needed - self._own_counts(), 0)
             missing = int(lacking.sum())
             if missing == 0:
                 break
             # Of proposals aimed at a cell, a part only lands there.
-            self._draw(self._aimed(lacking, min(2 * missing, max(total // 2, 5_000))))
+            self._draw(*self._aimed(lacking, min(2 * missing, max(total // 2, 5_000))))
 
     def keys(self) -> IntArray:
-        """Return rarer count and changes of every null gene, shape (n, 2)."""
+        """Return rarer count, changes and unknown tips of every null gene, shape (n, 3)."""
         return np.concatenate(self.patterns)
 
     def presence(self, chosen: IntArray) -> ByteArray:
         """Unpack some null genes, shape (n_tips, n)."""
         packed = np.concatenate(self.genes, axis=1)[:, chosen]
-        return np.unpackbits(packed, axis=0, count=self.tree.n_tips)
+        genes = np.unpackbits(packed, axis=0, count=self.tree.n_tips)
+        if self.masks is not None:
+            genes[self.masks.unknown[:, np.concatenate(self.masked)[chosen]]] = MISSING
+        return genes
 
     def dealt(self) -> tuple[IntArray, list[IntArray]]:
         """Deal null genes to cells: those in the cell first, then those nearest to it.
@@ -279,31 +324,36 @@ class _Pool:
 
         The second is (n_wanted, up to `count`), nearest first: positions in the first.
         """
-        keys = self.keys()
-        code = keys[:, 0] * self._side + keys[:, 1]
+        code = self._codes(self.keys())
         order = np.argsort(code, kind="stable")
         codes, starts = np.unique(code[order], return_index=True)
         members = np.split(order, starts[1:])
-        found = GenePattern(*np.divmod(codes, self._side))
+        rest, unknown = np.divmod(codes, self._side)
+        found = GenePattern(*np.divmod(rest, self._side), unknown)
         _, nearest = cKDTree(found.points()).query(
             GenePattern(*self.cells.T).points(), min(len(codes), count)
         )
         return members, nearest.reshape(len(self.cells), -1)
 
     def _own_counts(self) -> IntArray:
-        keys = self.keys()
-        codes, counts = np.unique(keys[:, 0] * self._side + keys[:, 1], return_counts=True)
-        wanted = self.cells[:, 0] * self._side + self.cells[:, 1]
+        codes, counts = np.unique(self._codes(self.keys()), return_counts=True)
+        wanted = self._codes(self.cells)
         place = np.minimum(np.searchsorted(codes, wanted), len(codes) - 1)
         return np.where(codes[place] == wanted, counts[place], 0)
 
-    def _broad(self, count: int) -> FloatArray:
-        cell = self.rng.choice(len(self.cells), size=count, p=self.needed / self.needed.sum())
-        share = (self.cells[cell, 0] + self.rng.random(count)) / (self.tree.n_tips + 1)
-        turnover = self.rng.uniform(np.log(_SLOWEST), np.log(_FASTEST), count)
-        return np.column_stack([np.log(share / (1 - share)), turnover])
+    def _codes(self, keys: IntArray) -> IntArray:
+        """Return one number for each triple of counts."""
+        codes: IntArray = (keys[:, 0] * self._side + keys[:, 1]) * self._side + keys[:, 2]
+        return codes
 
-    def _aimed(self, lacking: IntArray, count: int) -> FloatArray:
+    def _broad(self, count: int) -> tuple[FloatArray, IntArray]:
+        cell = self.rng.choice(len(self.cells), size=count, p=self.needed / self.needed.sum())
+        n_known = self.tree.n_tips - self.cells[cell, 2]
+        share = (self.cells[cell, 0] + self.rng.random(count)) / (n_known + 1)
+        turnover = self.rng.uniform(np.log(_SLOWEST), np.log(_FASTEST), count)
+        return np.column_stack([np.log(share / (1 - share)), turnover]), cell
+
+    def _aimed(self, lacking: IntArray, count: int) -> tuple[FloatArray, IntArray]:
         """Draw rates near those of null genes that came near to cells that lack twins."""
         members, nearest = self._nearest_cells(6)
         cell = self.rng.choice(len(self.cells), size=count, p=lacking / lacking.sum())
@@ -313,9 +363,9 @@ class _Pool:
         chosen = starts[near] + (self.rng.random(count) * sizes[near]).astype(np.int64)
         parents = np.concatenate(members)[chosen]
         rates: FloatArray = np.concatenate(self.rates)[parents]
-        return rates + _JITTER * self.rng.standard_normal((count, 2))
+        return rates + _JITTER * self.rng.standard_normal((count, 2)), cell
 
-    def _draw(self, rates: FloatArray) -> None:
+    def _draw(self, rates: FloatArray, cell: IntArray) -> None:
         for start in range(0, len(rates), _BATCH):
             batch = rates[start : start + _BATCH]
             share = 1 / (1 + np.exp(-batch[:, 0]))
@@ -324,19 +374,23 @@ class _Pool:
             genes = evolve_genes(self.tree, model, self.rng)[self.tree.tips]
             if self.missed is not None:
                 genes &= self.rng.random(genes.shape) >= self.missed[:, None]
+            masked = np.zeros(len(batch), dtype=np.int64)
+            if self.masks is not None:
+                masked = self.masks.drawn(cell[start : start + _BATCH], self.rng)
+                genes[self.masks.unknown[:, masked]] = MISSING
             pattern = gene_patterns(self.tree, genes)
             varies = pattern.rarer > 0
             self.rates.append(batch[varies])
-            self.genes.append(np.packbits(genes[:, varies], axis=0))
-            self.patterns.append(np.column_stack([pattern.rarer, pattern.changes])[varies])
+            self.genes.append(np.packbits(genes[:, varies] == 1, axis=0))
+            self.patterns.append(pattern.keys()[varies])
+            self.masked.append(masked[varies])
 
 
 class _LocalMoments:
     """Mean and spread of null scores around any place in the plane of patterns."""
 
     def __init__(self, pattern: GenePattern, scores: FloatArray) -> None:
-        keys = np.column_stack([pattern.rarer, pattern.changes])
-        self.cells, cell_of = np.unique(keys, axis=0, return_inverse=True)
+        self.cells, cell_of = np.unique(pattern.keys(), axis=0, return_inverse=True)
         cell_of = cell_of.ravel()
         self.counts = np.bincount(cell_of).astype(np.float64)
         self.sums = np.bincount(cell_of, weights=scores)
@@ -344,8 +398,7 @@ class _LocalMoments:
 
     def at(self, pattern: GenePattern) -> tuple[FloatArray, FloatArray]:
         """Return mean and standard deviation of the nearest null genes, each (n_genes,)."""
-        keys = np.column_stack([pattern.rarer, pattern.changes])
-        places, place_of = np.unique(keys, axis=0, return_inverse=True)
+        places, place_of = np.unique(pattern.keys(), axis=0, return_inverse=True)
         reach = min(len(self.cells), 64)
         _, near = cKDTree(GenePattern(*self.cells.T).points()).query(
             GenePattern(*places.T).points(), reach

@@ -23,7 +23,7 @@ from kinlens.models.gene_null import (
     draw_null_genes,
     gene_patterns,
 )
-from kinlens.models.gene_scan import GeneScores, Measure, scan_genes, score_each_split
+from kinlens.models.gene_scan import MISSING, GeneScores, Measure, scan_genes, score_each_split
 from kinlens.models.gene_scorers import RidgeScorer, Scorer, SupportVectorScorer
 from kinlens.optional import need
 from kinlens.parallel import Resources
@@ -196,6 +196,7 @@ def measure(
             worlds=worlds,
             rng=streams.generator("null"),
             missed=task.missed if task.missed.any() else None,
+            unknown=task.presence == MISSING,
         )
         bar.advance()
     null_scores = {

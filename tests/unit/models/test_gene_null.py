@@ -14,7 +14,7 @@ from kinlens.models.gene_null import (
     draw_null_genes,
     gene_patterns,
 )
-from kinlens.models.gene_scan import scan_genes
+from kinlens.models.gene_scan import MISSING, scan_genes
 from kinlens.models.gene_scorers import gram_matrix
 from kinlens.records.tree import Tree
 from kinlens.simulate.genes import GeneRates, evolve_genes
@@ -117,3 +117,43 @@ def test_what_cannot_be_drawn_is_said(rng: np.random.Generator) -> None:
         draw_null_genes(tree, one, worlds=0, rng=rng)
     with pytest.raises(InputError, match="four tips"):
         draw_null_genes(tree.prune(tree.tip_names[:3]), one, worlds=3, rng=rng)
+
+
+def test_genes_that_are_unknown_in_most_species_are_not_significant_more_often() -> None:
+    found = []
+    for world in range(3):
+        rng = np.random.default_rng(world)
+        tree = yule_tree(120, rng)
+        features = evolve_traits(tree, 10, rng)
+        gram = gram_matrix(features[tree.tips])
+        rates = GeneRates.from_prevalence(np.full(400, 0.5), np.full(400, 2.0) / tree.height)
+        genes = evolve_genes(tree, rates, rng)[tree.tips]
+        genes[rng.random(genes.shape) < 0.75] = MISSING
+        is_tested = ((genes == 1).sum(axis=0) >= 5) & ((genes == 0).sum(axis=0) >= 5)
+        genes = np.ascontiguousarray(genes[:, is_tested])
+        pattern = gene_patterns(tree, genes)
+        null = draw_null_genes(tree, pattern, worlds=20, rng=rng, unknown=genes == MISSING)
+        share = (null.presence == MISSING).mean()
+        assert share == pytest.approx(0.75, abs=0.05)
+        np.testing.assert_array_equal(
+            gene_patterns(tree, null.presence).keys(), null.pattern.keys()
+        )
+        parts = repeat_clades(tree.cut_into(30), 40, rng=rng)
+        test = compare_with_null(
+            scan_genes(gram, genes, parts).mcc,
+            pattern,
+            scan_genes(gram, null.presence, parts).mcc,
+            null,
+        )
+        found.append(test.p_value)
+    p_values = np.concatenate(found)
+    # Twins that are known everywhere let 19% pass.
+    assert 0.02 < (p_values <= 0.05).mean() < 0.09
+
+
+def test_null_genes_ask_where_real_ones_are_unknown(rng: np.random.Generator) -> None:
+    tree = yule_tree(20, rng)
+    with pytest.raises(UsageError, match="where the real ones are not known"):
+        draw_null_genes(
+            tree, GenePattern(np.array([5]), np.array([3]), np.array([4])), worlds=3, rng=rng
+        )
