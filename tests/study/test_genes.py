@@ -182,6 +182,22 @@ def test_incomplete_annotation_does_not_pass_for_looks() -> None:
     assert shares["covariate"] < 0.1
 
 
+@pytest.mark.parametrize("n_genes", [1, 2])
+def test_a_gene_of_a_small_table_is_not_taken_out_of_its_own_predictor(n_genes: int) -> None:
+    world = trait_world(3, n_genes=8)
+    assert world.traits is not None
+    wing = world.traits["wing"]
+    names = ["follows", "other"][:n_genes]
+    genes = pd.DataFrame({"follows": (wing > wing.median()).astype(float)})
+    genes["other"] = world.genes["gene_7"]
+    config = QUICK.model_copy(update={"traits": ("wing",)})
+    (found,) = scanned(with_genes(world, genes[names]), config)
+    row = found.table.set_index("gene").loc["follows"]
+    assert row["mcc_random"] > 0.8
+    assert not np.isfinite(row["mcc_completeness"])
+    assert any("too few genes" in note for note in found.task.notes)
+
+
 def test_candidates_are_reported_whatever_their_score(tmp_path: Path) -> None:
     names = tmp_path / "colour.txt"
     names.write_text("gene_77\nplanted_0\nMC1R\n\ngene_77\n")

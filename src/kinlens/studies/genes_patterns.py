@@ -11,7 +11,7 @@ import numpy as np
 from kinlens.models.gene_scan import MISSING
 from kinlens.typing import ByteArray, FloatArray, IntArray, ObjectArray
 
-__all__ = ["distinct_patterns", "missed_shares", "status_of"]
+__all__ = ["completeness_of", "distinct_patterns", "missed_shares", "status_of"]
 
 # Share of the commonest genes by which the completeness of an annotation is judged, and how many
 # there must be at least.
@@ -60,6 +60,26 @@ def distinct_patterns(codes: ByteArray) -> tuple[ByteArray, IntArray]:
     rank = np.empty_like(order)
     rank[order] = np.arange(len(order))
     return np.ascontiguousarray(codes[:, first[order]]), rank[inverse.ravel()]
+
+
+def completeness_of(codes: ByteArray) -> FloatArray:
+    """Return the share of all known genes that each species has.
+
+    Parameters
+    ----------
+    codes : array of uint8, shape (n, n_genes)
+        All genes of the table.
+
+    Returns
+    -------
+    array of float, shape (n,)
+        From 0 to 1; 0 everywhere in a table of fewer than 30 genes, of which each would be a large
+        part of what is then taken out of its own predictor.
+    """
+    if codes.shape[1] < _LEAST_CORE:
+        return np.zeros(len(codes))
+    there, known = (codes == 1).sum(axis=1), (codes != MISSING).sum(axis=1)
+    return np.asarray(there / np.maximum(known, 1), dtype=np.float64)
 
 
 def missed_shares(codes: ByteArray, prevalence: FloatArray) -> FloatArray:

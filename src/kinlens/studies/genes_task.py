@@ -24,7 +24,12 @@ from kinlens.records.tree import Tree
 from kinlens.rng import RandomStreams
 from kinlens.skipped import Skipped
 from kinlens.studies.genes_notes import candidate_note, notes_of, read_candidates
-from kinlens.studies.genes_patterns import distinct_patterns, missed_shares, status_of
+from kinlens.studies.genes_patterns import (
+    completeness_of,
+    distinct_patterns,
+    missed_shares,
+    status_of,
+)
 from kinlens.typing import BoolArray, ByteArray, FloatArray, IntArray, ObjectArray
 
 __all__ = ["LOOKS", "GeneTask", "GeneTaskConfig", "PicturedSpecies", "prepare"]
@@ -33,6 +38,9 @@ LOOKS = "looks"
 """What genes are predicted from when it is pictures."""
 
 _LEAST_SPECIES = 10
+_TOO_FEW_FOR_COMPLETENESS = (
+    "The table has too few genes to tell how complete each annotation is; nothing is done about it."
+)
 
 
 class GeneTaskConfig(Config):
@@ -389,7 +397,7 @@ def _assembled(
     presence, shared = distinct_patterns(codes[:, tested])
     pattern_of = np.full(len(genes), -1, dtype=np.int64)
     pattern_of[tested] = shared
-    completeness = (codes == 1).sum(axis=1) / np.maximum((codes != MISSING).sum(axis=1), 1)
+    completeness = completeness_of(codes)
     missed = missed_shares(codes, there / np.maximum(known, 1))
     adjusted = features
     if config.completeness == "covariate":
@@ -437,6 +445,7 @@ def _assembled(
                 missed=missed,
                 tree=tree,
             ),
+            *([] if completeness.any() else [_TOO_FEW_FOR_COMPLETENESS]),
             *candidate_note(candidates, known_candidates, genes),
             *collection.genes.attrs.get("notes", ()),
         ),

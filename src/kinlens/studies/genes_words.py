@@ -118,7 +118,7 @@ def methods_of(found: GeneFindings, collection: Collection, settings: Settings) 
         else "linear support vector machines, classes balanced"
     )
     covariate = ""
-    if settings.completeness == "covariate":
+    if settings.completeness == "covariate" and task.completeness.any():
         covariate = (
             " Completeness (the share of all genes that a species has) was regressed out of the "
             "features"
