@@ -32,7 +32,7 @@ from kinlens.evaluate.dimensions import wishart_dimensions
 from kinlens.records.tree import Tree
 from kinlens.typing import FloatArray
 
-__all__ = ["Redraw", "Statistic", "brownian_null_test"]
+__all__ = ["Redraw", "Statistic", "brownian_null_test", "shrunken_rates"]
 
 Statistic = Callable[[FloatArray, FloatArray], float]
 """Takes two (n, n) distance matrices, rows in the caller's order; returns one number."""
@@ -226,7 +226,7 @@ def _simulated_contrasts(
 ) -> Iterator[FloatArray]:
     """Yield blocks (b, n - 1, k) of Gaussian contrasts."""
     m = len(products)
-    rates, dimensions = _shrunken_rates(products)
+    rates, dimensions = shrunken_rates(products)
     size = max(1, _CELLS // (m * len(rates)))
     for start in range(0, count, size):
         contrasts = rng.standard_normal((min(size, count - start), m, len(rates)))
@@ -236,7 +236,7 @@ def _simulated_contrasts(
         yield contrasts
 
 
-def _shrunken_rates(products: FloatArray) -> tuple[FloatArray, float]:
+def shrunken_rates(products: FloatArray) -> tuple[FloatArray, float]:
     """Return rates of evolution per axis, without the spread that sampling adds.
 
     Parameters

@@ -349,8 +349,10 @@ def _bca_tails(
 ) -> FloatArray:
     """Return the shares at which to read the replicates, shape (2, k)."""
     # Half of the ties count as below, so that a symmetric discrete statistic has no bias.
-    below = np.nanmean((drawn < value) + 0.5 * (drawn == value), axis=0)
-    edge = 0.5 / len(drawn)
+    known = np.isfinite(drawn)
+    n_known = np.maximum(known.sum(axis=0), 1)
+    below = (((drawn < value) + 0.5 * (drawn == value)) * known).sum(axis=0) / n_known
+    edge = 0.5 / n_known
     bias = stats.norm.ppf(np.clip(below, edge, 1 - edge))
     deviation = np.nanmean(left_out, axis=0) - left_out
     spread = np.nansum(deviation**2, axis=0) ** 1.5

@@ -158,6 +158,8 @@ def _classified(
     known = truth <= 1
     for repeat, split in enumerate(splits):
         train, test = split.train[known[split.train]], split.test[known[split.test]]
+        if not len(train) or not len(test):
+            continue  # the gene is unknown in all species of one side
         for model in models:
             calls, scores = _answered(model, features, truth, train, test, seed)
             rows.append(

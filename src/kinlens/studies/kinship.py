@@ -16,7 +16,7 @@ import pandas as pd
 from pydantic import Field
 
 from kinlens.config import Config
-from kinlens.errors import UsageError, did_you_mean
+from kinlens.errors import InputError, UsageError, did_you_mean
 from kinlens.evaluate.ceilings import BrownianCeiling
 from kinlens.evaluate.splits import Split
 from kinlens.models.kinship_engine import inner_folds
@@ -198,6 +198,11 @@ def measure(
         Needed for ``fine_tune`` alone, which reads the pictures again.
     """
     features = raw_features(task)
+    if not features.shape[1]:
+        raise InputError(
+            f"the pictures look the same in every {task.rank}, as far as `{config.embedder}` sees",
+            remedy="Look at them, or take another embedder.",
+        )
     correlations = dict(_raw_correlations(task, features, config, streams))
     held_out: dict[tuple[str, str], HeldOut] = {}
     to_training: dict[tuple[str, str], float] = {}

@@ -18,7 +18,7 @@ import pandas as pd
 from scipy.stats import norm, pearsonr
 from statsmodels.stats.multitest import multipletests
 
-from kinlens.evaluate.brownian import brownian_null_test
+from kinlens.evaluate.brownian import brownian_null_test, shrunken_rates
 from kinlens.evaluate.ceilings import BrownianCeiling, brownian_ceiling
 from kinlens.evaluate.contrasts import distance_lambda, phylogenetic_contrasts
 from kinlens.evaluate.dimensions import effective_dimensions
@@ -46,6 +46,9 @@ __all__ = [
     "signal_of",
     "visual_distances",
 ]
+
+# Axes on which looks evolve anew where as many as there are would make every world slow.
+_MOST_AXES = 2_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -438,17 +441,19 @@ def clade_pairs(
     looks = visual_distances(features, "euclidean")
     signal = min(distance_lambda(looks, task.tree, names=task.species), 0.999)
     contrasts = phylogenetic_contrasts(features, task.tree, names=task.species, signal=signal)
-    # The Gram matrix of the contrasts has all that distances need, in n - 1 dimensions.
-    left, size, _ = np.linalg.svd(contrasts, full_matrices=False)
-    rates = left * size / np.sqrt(len(contrasts))
+    # Rates as they come would add the spread of their own estimation to every world.
+    rates, dimensions = shrunken_rates(contrasts @ contrasts.T)
+    if dimensions > len(rates):
+        n_axes = min(round(dimensions), _MOST_AXES)
+        rates = np.full(n_axes, rates.sum() / n_axes)
     covariance = vcv(task.tree)
     covariance = signal * covariance + (1 - signal) * np.diag(np.diagonal(covariance))
     values, vectors = np.linalg.eigh(covariance)
     spread = vectors * np.sqrt(np.maximum(values, 0.0))
     total, total_square = np.zeros_like(pairs), np.zeros_like(pairs)
     for _ in range(worlds):
-        steps = rng.standard_normal((task.n, len(rates)))
-        world = between(visual_distances(spread @ (steps @ rates), "euclidean"))
+        steps = rng.standard_normal((task.n, len(rates))) * np.sqrt(rates)
+        world = between(visual_distances(spread @ steps, "euclidean"))
         total, total_square = total + world, total_square + world**2
     mean = total / worlds
     deviation = np.sqrt(np.maximum(total_square / worlds - mean**2, 1e-12))

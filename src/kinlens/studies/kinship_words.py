@@ -33,7 +33,7 @@ def headlines_of(found: KinshipFindings) -> tuple[Headline, ...]:
             Headline(
                 f"Looks tell kinship: for {task.rank} never seen, predicted and true distance in "
                 f"the tree correlate at {_number(believed)}; shuffled trees: "
-                f"{_two(believed.null_mean)}, {_p(found.believed_p)}.{_of_ceiling(believed)}",
+                f"{_two(believed.null_mean)}, {_p(found.believed_p)}.",
                 "good",
             )
         )
@@ -60,7 +60,7 @@ def headlines_of(found: KinshipFindings) -> tuple[Headline, ...]:
         out.append(
             Headline(
                 f"For whole clades never seen ({task.n_clades} clades by {task.clades_by}): r = "
-                f"{_number(clade)}; shuffled trees: {_two(clade.null_mean)}.{_of_ceiling(clade)}"
+                f"{_number(clade)}; shuffled trees: {_two(clade.null_mean)}."
             )
         )
     raw, cosine = (found.correlations["raw", kind, "none"] for kind in ("euclidean", "cosine"))
@@ -74,7 +74,7 @@ def headlines_of(found: KinshipFindings) -> tuple[Headline, ...]:
     out.append(
         Headline(
             f"Raw looks, nothing learned: r = {_number(raw)} Euclidean, {_number(cosine)} cosine."
-            f"{_of_ceiling(raw)}{circular}"
+            f"{_beside_brownian(raw)}{circular}"
         )
     )
     out.append(Headline(which_to_believe(found)))
@@ -204,13 +204,17 @@ def _two(value: float | None) -> str:
     return "unknown" if value is None else f"{round(value, 2) + 0.0:.2f}"
 
 
-def _of_ceiling(each: Correlation) -> str:
+def _beside_brownian(each: Correlation) -> str:
+    """Say what looks that evolved by Brownian motion would give; of raw, straight distances only.
+
+    Learned distances and cosines are bounded by other things, and can lie above it.
+    """
     if each.ceiling is None:
         return ""
     ceiling = each.ceiling
     return (
-        f" Brownian motion would give {_two(ceiling.mean)} ({_two(ceiling.low)} to "
-        f"{_two(ceiling.high)}), of which this is {each.value / ceiling.mean:.0%}."
+        f" As many axes that evolved by Brownian motion would give {_two(ceiling.mean)} "
+        f"({_two(ceiling.low)} to {_two(ceiling.high)}) Euclidean."
     )
 
 

@@ -18,6 +18,7 @@ from scipy.special import logsumexp
 from kinlens.errors import InputError
 from kinlens.io.results import read_model
 from kinlens.models.conformal import ConformalSets
+from kinlens.models.kinship_placement import outsider_p_values
 from kinlens.models.phylogenetic_prototypes import PhylogeneticPrototypes
 from kinlens.models.seen_gate import SeenGate
 from kinlens.models.species_tree import species_tree
@@ -28,7 +29,7 @@ from kinlens.rng import RandomStreams
 from kinlens.studies.new_pictures import EncoderOfRun, row_for_each
 from kinlens.studies.rare_models import fit_answering
 from kinlens.studies.rare_task import RareSplit, RareTask, validation_counts
-from kinlens.typing import BoolArray, Float32Array, FloatArray, ObjectArray
+from kinlens.typing import BoolArray, Float32Array, FloatArray, IntArray, ObjectArray
 
 __all__ = [
     "AnsweringConfig",
@@ -40,7 +41,7 @@ __all__ = [
     "predict",
 ]
 
-_FORMAT = 1
+_FORMAT = 2
 
 
 class AnsweringConfig(Protocol):
@@ -90,6 +91,8 @@ class RareModel:
         Which species are candidates.
     known_odds : array of shape (m,)
         Log odds of being a newcomer, of pictures of learned species that were held out.
+    known_species : array of int, shape (m,)
+        The species of each; all species count alike, however many pictures they have.
     ranks : tuple of str
         ``species`` and what is above it.
     taxa : array of shape (n_species, n_ranks)
@@ -106,6 +109,7 @@ class RareModel:
     gate: SeenGate
     sets: ConformalSets
     known_odds: FloatArray
+    known_species: IntArray
     ranks: tuple[str, ...]
     taxa: ObjectArray
     view_means: Mapping[str, FloatArray]
@@ -120,12 +124,11 @@ class RareModel:
         scores = prototypes.class_scores(centred)
         probabilities = np.exp(self.gate(scores, prototypes.n_specimens_ > 0))
         placed = prototypes.place(centred)
-        stranger = self.known_odds[None, :] >= placed.log_odds[:, None]
         return RareAnswers(
             views=views,
             probabilities=probabilities,
             candidates=self.sets.predict(probabilities),
-            p_value=(1.0 + stranger.sum(axis=1)) / (1.0 + len(self.known_odds)),
+            p_value=outsider_p_values(placed.log_odds, self.known_odds, self.known_species),
             branch=[placed.tree.tips_below(node) for node in placed.node.tolist()],
         )
 
@@ -212,7 +215,15 @@ class RareModel:
             "prototypes": words,
         }
         views = {f"view.{place}": mean for place, mean in enumerate(self.view_means.values())}
-        return {"config": config, "arrays": arrays | views | {"known_odds": self.known_odds}}
+        return {
+            "config": config,
+            "arrays": arrays
+            | views
+            | {
+                "known_odds": self.known_odds,
+                "known_species": self.known_species,
+            },
+        }
 
 
 def branch_words(below: Sequence[str]) -> str:
@@ -253,7 +264,8 @@ def fit_rare_model(
         prototypes=found.prototypes,
         gate=found.gate,
         sets=found.sets,
-        known_odds=np.sort(odds),
+        known_odds=odds,
+        known_species=np.unique(task.species[split.validation], return_inverse=True)[1].ravel(),
         ranks=task.taxonomy.ranks,
         taxa=_taxa([str(name) for name in found.prototypes.classes_], task.taxonomy),
         view_means=task.view_means,
@@ -340,6 +352,7 @@ def load_rare_model(run: str | Path) -> RareModel:
         gate=SeenGate(**config["gate"]),
         sets=sets,
         known_odds=arrays["known_odds"],
+        known_species=arrays["known_species"],
         ranks=tuple(config["ranks"]),
         taxa=np.array(config["taxa"], dtype=object),
         view_means={name: arrays[f"view.{place}"] for place, name in enumerate(config["views"])},
