@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -141,39 +140,16 @@ class LabelScores:
     def __call__(self, weights: FloatArray) -> FloatArray:
         """Return the values, shape (R, k), under `weights`, shape (R, n_pictures).
 
-        Macro means are over the labels that the pictures themselves decide on. Where a sample
-        holds none of a rare label, its value is that of all pictures: without it, the mean would
-        rise in just those samples that lack a hard label.
-        """
-        values, micro, defined = self._by_label(weights)
-        whole, _micro, fixed = self._whole
-        n_fixed = int(fixed.sum())
-        parts = []
-        for own, pooled, of_all in zip(values, micro, whole, strict=True):
-            filled = np.where(defined, own, of_all)[:, fixed[0]]
-            macro = filled.mean(axis=1) if n_fixed else np.full(len(weights), np.nan)
-            means = np.stack([macro, pooled], axis=1)
-            known = np.where(defined, own, np.nan)
-            parts.append(means if len(self.targets) == 2 else np.hstack([means, known]))
-        return np.hstack(parts)
-
-    @cached_property
-    def _whole(self) -> tuple[list[FloatArray], list[FloatArray], BoolArray]:
-        """What `_by_label` says of all pictures alike."""
-        return self._by_label(np.ones((1, len(self.answers))))
-
-    def _by_label(
-        self, weights: FloatArray
-    ) -> tuple[list[FloatArray], list[FloatArray], BoolArray]:
-        """Return, by metric, values of labels, (R, n_labels), and pooled, (R,); which labels count.
-
-        A label counts where a sample holds pictures with it and without it.
+        A macro mean is over the labels that a sample decides on, so that bootstrap replicates
+        without a rare label leave it out, and some of their intervals lie high. Filling in the
+        value of all pictures instead was tried on simulated answers: intervals that should hold
+        the truth in 95% of cases held it in 43% to 85%, and in 86% to 99% as it is.
         """
         total = weights.sum(axis=1, keepdims=True)
         counts = {name: weights @ held for name, held in self._counted.items()}
         prevalence = counts["true"] / np.maximum(total, _LEAST)
         defined = (counts["true"] > 0) & (counts["true"] < total - _LEAST)
-        of_labels, of_all = [], []
+        parts = []
         for metric in self.metrics:
             if metric == "average_precision":
                 values = self._average_precision(weights)
@@ -183,9 +159,12 @@ class LabelScores:
                 micro = _pooled(metric, counts, prevalence, total)
             else:
                 values, micro = self._advantage(metric, weights, prevalence, total)
-            of_labels.append(values)
-            of_all.append(micro)
-        return of_labels, of_all, defined
+            values = np.where(defined, values, np.nan)
+            known = defined.sum(axis=1)
+            macro = np.where(known > 0, np.nansum(values, axis=1) / np.maximum(known, 1), np.nan)
+            means = np.stack([macro, micro], axis=1)
+            parts.append(means if len(self.targets) == 2 else np.hstack([means, values]))
+        return np.hstack(parts)
 
     def _advantage(
         self, metric: str, weights: FloatArray, prevalence: FloatArray, total: FloatArray
