@@ -13,7 +13,7 @@ import pytest
 from kinlens.embed.images import ImageVectors
 from kinlens.errors import InputError
 from kinlens.parallel import Resources
-from kinlens.records.collection import Collection
+from kinlens.records.collection import Collection, Problem
 from kinlens.records.result import StudyResult
 from kinlens.records.sequences import SequenceSet
 from kinlens.records.specimens import SpecimenTable
@@ -181,6 +181,14 @@ def test_specimens_numbered_anew_in_each_species_are_not_learned_from_and_tested
     cells = cells_of(task, [Repeat(0, split, fitted)])
     right = cells.groupby("model")["per_class_accuracy"].mean()
     assert (right < 0.2).all()
+
+
+def test_a_broken_tree_is_not_replaced_by_sequences_in_silence(found, clade) -> None:
+    collection, _ = clade
+    fault = Problem("error", "unusable", "tree.nwk", "", "the file ends in the middle")
+    broken = replace(collection, tree=None, problems=(fault,))
+    with pytest.raises(InputError, match=r"tree\.nwk, which cannot be used: the file ends"):
+        rare_task.prepare(broken, RareConfig(), Resources())
 
 
 def test_the_published_stages_and_their_controls_stand_beside(found) -> None:

@@ -201,6 +201,13 @@ def test_search_answers_from_a_run_folder(reads, tmp_path):
     exact = edit_distances([bytes(text)], reads.sequences[:80])[0]
     assert first.loc["new", "edit_distance"] == exact.min()
     assert first.loc["known", "reference"] == reads.ids[7]
+    as_rna = tuple(sequence.replace(b"T", b"U") for sequence in asked.sequences)
+    write_fasta(SequenceSet(asked.ids, as_rna), tmp_path / "rna.fasta")
+    again = search(tmp_path / "run", tmp_path / "rna.fasta", count=3, shortlist=80)
+    pd.testing.assert_frame_equal(again, found)
+    write_fasta(SequenceSet(("q",), (b"MKVLAAGIVWYFQERKL",)), tmp_path / "protein.fasta")
+    with pytest.raises(InputError, match="run is of dna sequences, these are protein"):
+        search(tmp_path / "run", tmp_path / "protein.fasta")
     with pytest.raises(UsageError, match="count"):
         search(tmp_path / "run", tmp_path / "query.fasta", count=0)
 

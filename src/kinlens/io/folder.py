@@ -17,7 +17,7 @@ from pydantic import Field
 
 from kinlens.atomic import hash_file, write_frame, write_text
 from kinlens.config import Config, build_config, read_toml
-from kinlens.errors import InputError, UsageError
+from kinlens.errors import InputError, UsageError, listing
 from kinlens.io.distances import read_distances, write_distances
 from kinlens.io.fasta import join_species, read_fasta, read_sequence_species, write_fasta
 from kinlens.io.genes import read_genes, read_traits
@@ -26,6 +26,7 @@ from kinlens.io.newick import read_newick, write_newick
 from kinlens.io.picture_files import find_unlisted, look_up_files
 from kinlens.io.toml import toml_text
 from kinlens.records.collection import Collection, Mismatch, Problem, find_mismatches
+from kinlens.records.specimens import SpecimenTable
 from kinlens.records.taxonomy import RANKS, Taxonomy, find_conflicts
 
 __all__ = ["DatasetConfig", "read_collection", "write_collection"]
@@ -238,9 +239,27 @@ def _with_pictures(
     found = look_up_files(metadata, collection, file=file)
     reader.problems += metadata.problems
     taxonomy = _read_taxonomy(metadata, reader, file=file)
+    reader.problems += _shared_specimens(metadata.specimens, file=file)
     reader.problems += [*found.problems, *find_unlisted(metadata.specimens, collection)]
     specimens = metadata.specimens.select(found.present) if len(found.present) else None
     return replace(collection, specimens=specimens, taxonomy=taxonomy)
+
+
+def _shared_specimens(specimens: SpecimenTable, *, file: str) -> list[Problem]:
+    """Say so when pictures of one specimen are of several species."""
+    if not (specimens.has("specimen") and specimens.has("species")):
+        return []
+    frame = specimens.frame[(specimens.frame["specimen"] != "") & specimens.has_species]
+    counts = frame.groupby("specimen")["species"].nunique()
+    shared = counts[counts > 1].index.astype(str).tolist()
+    if not shared:
+        return []
+    reason = (
+        f"{len(shared):,} of {len(counts):,} specimens are of several species: {listing(shared)}. "
+        "All pictures of a specimen stay together; if yours are numbered anew in each species, "
+        "write the species into the column as well"
+    )
+    return [Problem("note", "specimen", file, "", reason)]
 
 
 def _first(folder: Path, *names: str) -> Path | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Hashable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -247,17 +248,31 @@ def _without_unusable_rows(frame: pd.DataFrame, file: str) -> tuple[pd.DataFrame
         for row in frame.index[is_blank]
     ]
     first = {image: row for row, image in reversed(list(frame["image"].items()))}
+    known = [column for column in _KNOWN if column != "image" and column in frame.columns]
+    involved = frame["image"].isin(frame.loc[is_repeated, "image"])
+    rows = frame.loc[involved, known].to_dict(orient="index")
     problems += [
         Problem(
             "skip",
             "repeated-row",
             file,
             f"row {row}",
-            f"{image} is listed already; row {first[image]} is kept",
+            f"{image} is listed already; row {first[image]} is kept"
+            + _contradiction(rows[first[image]], rows[row]),
         )
         for row, image in frame.loc[is_repeated, "image"].items()
     ]
     return frame[~(is_blank | is_repeated)], problems
+
+
+def _contradiction(kept: dict[Hashable, str], other: dict[Hashable, str]) -> str:
+    """Say what two rows of one picture disagree about, where both say something."""
+    found = [
+        f"{column} {kept[column]!r} or {other[column]!r}"
+        for column in kept
+        if kept[column] and other[column] and kept[column] != other[column]
+    ]
+    return f", but the two contradict each other: {'; '.join(found)}" if found else ""
 
 
 def _as_numbers_if_all_are(column: pd.Series) -> pd.Series:

@@ -139,6 +139,16 @@ class Collection:
     hashes: Mapping[str, str] = field(default_factory=dict)
     label_groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
+    def faults_of(self, part: str) -> list[str]:
+        """Return why the file of a part, such as ``"tree"``, cannot be used; empty when it can."""
+        # metadata.csv, metadata.tsv and metadata.parquet are one file under three names.
+        stem = _FILES[part].partition(".")[0]
+        return [
+            problem.reason
+            for problem in self.problems
+            if problem.level == "error" and problem.file.partition(".")[0] == stem
+        ]
+
     def require(self, *parts: str, study: str) -> None:
         """Refuse to go on when a part that `study` needs is not there.
 
@@ -158,13 +168,7 @@ class Collection:
             if getattr(self, part) is not None:
                 continue
             wanted = _FILES[part]
-            # metadata.csv, metadata.tsv and metadata.parquet are one file under three names.
-            stem = wanted.partition(".")[0]
-            faults = [
-                problem.reason
-                for problem in self.problems
-                if problem.level == "error" and problem.file.partition(".")[0] == stem
-            ]
+            faults = self.faults_of(part)
             if part == "taxonomy" and self.specimens is not None and not faults:
                 self.require_column("species", study=study)
             raise InputError(
@@ -191,10 +195,9 @@ class Collection:
         """
         if any(getattr(self, part) is not None for part in parts):
             return
-        stems = {_FILES[part].partition(".")[0]: part for part in parts}
-        for problem in self.problems:
-            if problem.level == "error" and problem.file.partition(".")[0] in stems:
-                self.require(stems[problem.file.partition(".")[0]], study=study)
+        for part in parts:
+            if self.faults_of(part):
+                self.require(part, study=study)
         raise InputError(
             f"the study '{study}' needs one of {listing([_FILES[part] for part in parts])}, and "
             "none is there",

@@ -284,6 +284,10 @@ def validation_counts(sizes: Iterable[int]) -> list[int]:
 def _kinship(collection: Collection) -> tuple[Tree | DistanceMatrix, str]:
     if collection.tree is not None and collection.tree_rank == "species":
         return collection.tree, "the tree given"
+    # Nobody who gave a tree wants something else in its place without a word.
+    for part in ("tree", "distances"):
+        if collection.faults_of(part):
+            collection.require(part, study="rare")
     if collection.distances is not None and collection.tree_rank == "species":
         return collection.distances, "the distances given, joined to a tree"
     if collection.sequences is not None and collection.sequences.species is not None:

@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from kinlens.errors import UsageError
+from kinlens.errors import InputError, UsageError
 from kinlens.geometry.packing import pack_sequences
 from kinlens.geometry.retrieval import Metric, VectorIndex, rerank
 from kinlens.io.fasta import read_fasta
 from kinlens.io.results import read_model
 from kinlens.optional import need
 from kinlens.parallel import Resources
-from kinlens.records.sequences import GAPS, SequenceSet
+from kinlens.records.sequences import GAPS, SequenceSet, guess_alphabet
 from kinlens.run import read_run
 from kinlens.typing import AnyArray, Float32Array
 
@@ -166,6 +166,25 @@ def model_record(
     }
 
 
+def _in_letters_of(
+    references: Sequence[bytes], asked: SequenceSet, *, where: str | Path
+) -> list[bytes]:
+    """Return the texts asked for without gaps, U for T or T for U as the references have it."""
+    texts = [sequence.translate(None, GAPS) for sequence in asked.sequences]
+    theirs, ours = guess_alphabet(references), asked.alphabet
+    swaps = {("rna", "dna"): (b"U", b"T"), ("dna", "rna"): (b"T", b"U")}
+    if ours != theirs and (ours, theirs) not in swaps:
+        raise InputError(
+            f"the run is of {theirs} sequences, these are {ours}; letters of two kinds have no "
+            "edit distance that says anything",
+            where=where,
+        )
+    if ours == theirs:
+        return texts
+    old, new = swaps[ours, theirs]
+    return [text.replace(old, new) for text in texts]
+
+
 def search(
     run: str | Path,
     queries: str | Path,
@@ -203,7 +222,7 @@ def search(
     UsageError
         When the run is of another study or `count` is out of range.
     InputError
-        When files cannot be read.
+        When files cannot be read, or are of another kind of letters than the run.
     """
     resources = resources or Resources()
     if count < 1:
@@ -213,8 +232,8 @@ def search(
         raise UsageError(f"{run}: sequences are searched in a run of 'seqdist', not of {study!r}.")
     config, arrays = read_model(run)
     asked = read_fasta(queries)
-    texts = [sequence.translate(None, GAPS) for sequence in asked.sequences]
     references = _texts(arrays)
+    texts = _in_letters_of(references, asked, where=queries)
     name = config["shortlist_by"]
     if name.endswith(_WORDS):
         by = words_shortlister(int(name.removesuffix(_WORDS)), config["word_letters"])

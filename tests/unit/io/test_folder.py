@@ -191,6 +191,15 @@ def test_pictures_without_names_are_said_not_to_meet_the_tree(tmp_path: Path) ->
     assert read_collection(tmp_path).specimens.species.tolist() == ["Ino"]
 
 
+def test_a_specimen_of_several_species_is_noted(tmp_path: Path) -> None:
+    rows = "images/a.jpg,1,Ino\nimages/b.jpg,1,Zyg\n"
+    dataset(tmp_path, metadata_csv=f"image,specimen,species\n{rows}")
+    ((_file, _row, reason),) = problems(read_collection(tmp_path), "specimen")
+    assert "1 of 1 specimens are of several species: 1." in reason
+    (tmp_path / "metadata.csv").write_text("image,specimen,species\nimages/a.jpg,1,Ino\n")
+    assert problems(read_collection(tmp_path), "specimen") == []
+
+
 def test_sequences_without_a_row_are_named(tmp_path: Path) -> None:
     dataset(
         tmp_path,

@@ -113,6 +113,14 @@ def test_columns_named_in_the_settings(tmp_path: Path) -> None:
         read_metadata(path, columns={"image": "phot"})
 
 
+def test_repeated_rows_that_contradict_each_other_are_said_to(tmp_path: Path) -> None:
+    text = "image,species,view\na.jpg,Ino ino,d\na.jpg,Ino ina,d\nb.jpg,x,d\nb.jpg,x,\n"
+    table = read_metadata(put(tmp_path, text))
+    first, second = (p.reason for p in table.problems if p.code == "repeated-row")
+    assert "contradict each other: species 'Ino_ino' or 'Ino_ina'" in first
+    assert "contradict" not in second
+
+
 def test_blank_and_repeated_images_are_left_out_with_their_rows(tmp_path: Path) -> None:
     text = "image,species\na.jpg,x\n\n ,y\nb.jpg,z\na.jpg,w\n"
     table = read_metadata(put(tmp_path, text))
@@ -120,7 +128,11 @@ def test_blank_and_repeated_images_are_left_out_with_their_rows(tmp_path: Path) 
     assert table.rows.tolist() == [2, 5]
     found = {problem.code: (problem.row, problem.reason) for problem in table.problems}
     assert found["no-image"][0] == "row 4"
-    assert found["repeated-row"] == ("row 6", "a.jpg is listed already; row 2 is kept")
+    assert found["repeated-row"] == (
+        "row 6",
+        "a.jpg is listed already; row 2 is kept, but the two contradict each other: "
+        "species 'x' or 'w'",
+    )
 
 
 def test_numbers_become_numbers_but_labels_keep_their_zeros(tmp_path: Path) -> None:
