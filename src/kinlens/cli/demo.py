@@ -22,8 +22,8 @@ def demo(
     out: Annotated[
         Path, typer.Option("-o", "--out", metavar="FOLDER", help="Folder of the tour.")
     ] = Path("demo"),
-    species: Annotated[int, typer.Option(help="Species in the simulated clade.", min=8)] = 80,
-    images: Annotated[int, typer.Option(help="Pictures.", min=100)] = 720,
+    species: Annotated[int, typer.Option(help="Species in the simulated clade.", min=20)] = 80,
+    images: Annotated[int, typer.Option(help="Pictures.", min=240)] = 720,
     seed: options.Seed = 1,
     workers: options.Workers = 2,
     resume: options.Resume = False,

@@ -18,7 +18,7 @@ import pandas as pd
 from kinlens import __version__
 from kinlens.atomic import plain, write_json, write_text
 from kinlens.config import build_config
-from kinlens.errors import InputError, UsageError
+from kinlens.errors import InputError, UsageError, listing
 from kinlens.explorer.exhibit import TRUTHS
 from kinlens.io.newick import read_newick
 from kinlens.parallel import Resources
@@ -116,6 +116,7 @@ def run_tour(
     resources = resources or Resources()
     if resume and force:
         raise UsageError("--resume goes on with a tour and --force replaces it: give only one.")
+    _refuse_foreign(out)
     snails = WorldConfig(
         name="Simulated snails",
         species=species,
@@ -155,6 +156,19 @@ def run_tour(
     write_text(report, render_page(results, title=title, provenance=records))
     sentences = tuple(result.headlines[0].sentence for result in results if result.headlines)
     return Tour(sentences, report)
+
+
+def _refuse_foreign(out: Path) -> None:
+    """Keep out of a folder that holds anything but a tour, whatever --force says."""
+    if out.exists() and not out.is_dir():
+        raise UsageError(f"{out}: is a file. Choose another folder for the tour.")
+    own = {"dataset", "cells", "report.html", TRUTHS, *STUDIES}
+    others = sorted({path.name for path in out.iterdir()} - own) if out.exists() else []
+    if others:
+        raise UsageError(
+            f"{out}: holds something else, such as {listing(others)}. Choose another folder for "
+            "the tour."
+        )
 
 
 def _make_world(

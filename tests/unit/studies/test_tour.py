@@ -97,6 +97,17 @@ def test_a_tour_is_resumed_or_replaced_as_asked(tmp_path: Path, runs: list[str])
     assert len(runs) == 4
 
 
+@pytest.mark.parametrize("force", [False, True])
+def test_a_folder_of_something_else_is_left_alone(
+    tmp_path: Path, runs: list[str], force: bool
+) -> None:
+    (tmp_path / "notes.txt").write_text("mine")
+    with pytest.raises(UsageError, match=r"holds something else, such as notes\.txt"):
+        small(tmp_path, force=force)
+    assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
+    assert runs == []
+
+
 def test_a_study_that_fails_fails_the_tour(
     tmp_path: Path, runs: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
