@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from kinlens.errors import nearest_names
+from kinlens.errors import InputError, nearest_names
 from kinlens.io.images import SUFFIXES
 from kinlens.io.metadata import MetadataTable
 from kinlens.io.toml import toml_text
@@ -99,6 +99,7 @@ def find_unlisted(specimens: SpecimenTable, collection: Collection) -> list[Prob
     folder = collection.folder / "images"
     if not folder.is_dir():
         return []
+    _refuse_unreadable(folder)
     listed = {
         os.path.abspath(path)
         for image in specimens.image
@@ -116,6 +117,13 @@ def find_unlisted(specimens: SpecimenTable, collection: Collection) -> list[Prob
     ]
 
 
+def _refuse_unreadable(folder: Path) -> None:
+    if not os.access(folder, os.R_OK | os.X_OK):
+        raise InputError(
+            "this folder may not be read", where=folder, remedy="Ask its owner for leave to read."
+        )
+
+
 class _Folders:
     """What lies in the folders that pictures were looked for in, each read once."""
 
@@ -126,6 +134,8 @@ class _Folders:
 
     def names(self, folder: Path) -> list[str]:
         if folder not in self._names:
+            if folder.is_dir():
+                _refuse_unreadable(folder)
             entries = folder.iterdir() if folder.is_dir() else ()
             self._names[folder] = sorted(entry.name for entry in entries)
         return self._names[folder]
