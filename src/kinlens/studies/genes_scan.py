@@ -52,8 +52,8 @@ class GeneScanConfig(GeneTaskConfig):
     twins: int = Field(
         default=39,
         ge=1,
-        description="Null genes for each gene: worlds without any link, from which the "
-        "family-wise error is taken.",
+        description="Null genes for each gene, at the least: worlds without any link, from which "
+        "the family-wise error is taken. Small tables get up to 999, within most_null_genes.",
     )
     most_null_genes: int = Field(
         default=1_000_000, ge=1_000, description="Null genes in all, at the most."

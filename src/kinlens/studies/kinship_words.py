@@ -160,20 +160,42 @@ def methods_of(found: KinshipFindings, settings: Settings) -> str:
 Raw looks are means by {task.rank}, views apart, each feature standardised. The taught embedding
 whitens principal components of the pictures by the covariance within {task.rank} (Ledoit & Wolf
 2004), pools them, and maps them by kernel ridge regression to principal coordinates of
-square-rooted patristic distances (de Vienne et al. 2011). Species, and separately whole clades,
-were dealt to {settings.folds} folds before anything was fitted; scaling, kernel, penalty and
-exponent were learned or chosen inside the training folds, by held-out species or held-out clades
-in turn. Distances among the species of a fold, none of which was learned from, were correlated
-(Pearson) with distances in the tree, and r averaged over folds.{network}{result}
+square-rooted patristic distances (de Vienne et al. 2011).
+{_fold_words(found, settings.folds)}{network}{result}
 
 Intervals are 95% percentile intervals of {settings.replicates:,} bootstrap samples of whole
-clades. The null repeats learning and choice on {settings.shuffles:,} trees with shuffled tips.
+clades.{_null_words(found, settings.shuffles)}
 Ceilings are correlations of Brownian traits with the tree at the effective dimensions of the raw
 looks{dimensions}. Mantel tests used {settings.permutations:,} permutations. Kmult follows Adams
 (2014), lambda Freckleton et al. (2002). Clades that look more or less alike than kinship explains
 were found against looks evolved anew at the observed rates and lambda, with the false discovery
 rate of Benjamini & Hochberg (1995).
 """
+
+
+def _fold_words(found: KinshipFindings, folds: int) -> str:
+    """Say how species were held out, or that there were too few of them."""
+    splits = {split for model, split in found.held_out if model == "ridge"}
+    if not splits:
+        return (
+            f"There are too few {found.task.rank} to hold any out: nothing learned was tested on "
+            "others."
+        )
+    which = {"species": found.task.rank, "clade": "whole clades"}
+    dealt = " and separately ".join(words for name, words in which.items() if name in splits)
+    return (
+        f"Before anything was fitted, {dealt} were dealt to {folds} folds, or as "
+        "many as they allow; scaling, kernel, penalty and exponent were learned or chosen inside "
+        "the training folds, by held-out species or held-out clades in turn. Distances among the "
+        f"{found.task.rank} of a fold, none of which was learned from, were correlated (Pearson) "
+        "with distances in the tree, and r averaged over folds."
+    )
+
+
+def _null_words(found: KinshipFindings, shuffles: int) -> str:
+    if not found.held_out:
+        return ""
+    return f" The null repeats learning and choice on {shuffles:,} trees with shuffled tips."
 
 
 def _pair_words(found: KinshipFindings) -> str:

@@ -194,9 +194,7 @@ Networks (`{config.network}`, {config.width:g} of its channels) saw all channels
 ({", ".join(task.channels)}), normalised by their training means, mirrored and turned by quarters at
 random and never cropped. They learned the multi-label soft margin loss
 ({config.schedule} schedule, {_counted(config.repeats, "seed")}, scores are means over them; epochs
-of the first: {longest}). The joint model has one trunk with three heads, labels, groups and labels
-given their group, and answers with the mean of the flat logit and that of
-P(group) P(label | group); it starts at the flat model.
+of the first: {longest}).{_joint_words(config)}
 """
         if found.epochs
         else ""
@@ -209,15 +207,39 @@ stratification (Sechidis et al. 2011), {whole}: {len(split.train):,} to train,
 {len(split.validation):,} to validate, {len(split.test):,} of {task.n_units(split.test):,}
 {found.unit} to test.
 {networks}
-Beside them stand the labels' shares in training and logistic regression on built-in descriptors.
-Every model answered at the published threshold of 0.5 and at thresholds that maximise each label's
-F1 on the validation part. On the test part {_word(model)} reached a macro F1 of {_interval(row)}.
+{_baseline_words(config)}Every model answered at the published
+threshold of 0.5 and at thresholds that maximise each label's F1 on the validation part.
+On the test part {_word(model)} reached a macro F1 of {_interval(row)}.
 Precision is TP / (TP + FP). Prediction Advantage is 1 - R(f) / R(f0) with f0 the best constant
 (El-Yaniv et al. 2017), and, as `source_advantage`, 1 - (1 - F1) / (1 - p). Intervals are 95%
 percentile intervals of {config.replicates:,} bootstrap samples of {found.unit}, the same samples
 for both models of a difference; the null shuffles label sets among test {found.unit}
 ({config.permutations:,} times). Labels held by fewer than 10 test {found.unit} are not decidable.
 """
+
+
+def _joint_words(config: Any) -> str:
+    if "joint" not in config.models:
+        return ""
+    losses = {
+        "soft_margin": "",
+        "balanced": "; its loss is balanced by how many pictures hold each label",
+        "asymmetric": "; its loss is the asymmetric one (Ridnik et al. 2021)",
+    }
+    return (
+        " The joint model has one trunk with three heads, labels, groups and labels given their "
+        "group, and answers with the mean of the flat logit and that of P(group) "
+        f"P(label | group); it starts at the flat model{losses[config.joint_loss]}."
+    )
+
+
+def _baseline_words(config: Any) -> str:
+    words = {
+        "constant": "the labels' shares in training",
+        "logistic": "logistic regression on built-in descriptors",
+    }
+    beside = [words[name] for name in words if name in config.models]
+    return f"Baselines: {' and '.join(beside)}. " if beside else ""
 
 
 def _counted(n: int, word: str) -> str:

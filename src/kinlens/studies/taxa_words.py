@@ -147,10 +147,7 @@ fingerprint `{task.fingerprint}`).{skipped} Before anything was fitted,
 Test part: {len(split.test):,} pictures of {n_test:,} specimens; training and validation part:
 {len(split.development):,} pictures of {n_dev:,} specimens.
 
-For each rank the following were compared: always the commonest taxon, the nearest taxon mean, a
-random forest of 100 trees on classes filled up with noisy copies (after Hofmann et al. 2024),
-decision tree, k nearest neighbours, support vector machine, logistic regression, multilayer
-perceptron, linear discriminants with shrunken covariance (Ledoit & Wolf 2004), and a hierarchical
+{_compared_words(found)} New pictures are named by a hierarchical
 classifier: one discriminant a rank, taxon means pulled towards their relatives', multiplied into
 one distribution over species so that names agree from rank to rank.{result}
 
@@ -175,6 +172,28 @@ def _split_words(task: Task) -> str:
         "clade": f"whole {task.split.grouped_by} were held out.",
     }
     return words.get(task.split.name, f"the split '{task.split.name}' was made.")
+
+
+def _compared_words(found: TaxaFindings) -> str:
+    """Name the models that were compared, and none that was not."""
+    m = found.metrics
+    names = dict.fromkeys(m.loc[m["metric"] == "accuracy", "model"])
+    words = {
+        "majority": "always the commonest taxon",
+        "nearest_centroid": "the nearest taxon mean",
+        "random_forest": "a random forest of 100 trees on classes filled up with noisy copies "
+        "(after Hofmann et al. 2024)",
+        "decision_tree": "a decision tree",
+        "knn": "k nearest neighbours",
+        "svm": "a support vector machine",
+        "logistic": "logistic regression",
+        "mlp": "a multilayer perceptron",
+        "lda": "linear discriminants with shrunken covariance (Ledoit & Wolf 2004)",
+        "hierarchical": "the hierarchical classifier below",
+        "fine_tuned": "a network trained further on the pictures themselves",
+    }
+    listed = ", ".join(words.get(str(name), str(name)) for name in names)
+    return f"Compared for each rank: {listed}."
 
 
 def _duplicate_words(task: Task) -> str:
