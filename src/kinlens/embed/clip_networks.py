@@ -118,13 +118,14 @@ def _clip_file(words: str, architecture: str, known: Mapping[str, Any]) -> Path:
         tags = need("open_clip").list_pretrained_tags_by_model(architecture)
         raise UsageError(
             f"{words} has several sets of weights: {listing(tags)}. "
-            f"Write {words}/{tags[0] if tags else 'NAME'}, or give your own with --weights."
+            f"Write {words}/{tags[0] if tags else 'NAME'}, or give your own with --weights "
+            "(of a run: --set weights=FILE)."
         )
     repository, _, filename = known.get("hf_hub", "").rpartition("/")
     if not repository:
         raise UsageError(
             f"open_clip offers no safetensors weights for {words}. Choose others or give your own "
-            "with --weights."
+            "with --weights (of a run: --set weights=FILE)."
         )
     return get_from_hub(words, repository, filename or _CLIP_FILE)
 

@@ -90,7 +90,7 @@ def timm_network(
             if not known.hf_hub_id:
                 raise UsageError(
                     f"timm offers no safetensors weights for {spec.model}. Choose another network "
-                    "or give your own with --weights."
+                    "or give your own with --weights (of a run: --set weights=FILE)."
                 )
             local = LocalWeights(get_from_hub(words, known.hf_hub_id, "model.safetensors"), {})
         overlay = _overlay(local, architecture, known)

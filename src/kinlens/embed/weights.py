@@ -69,14 +69,14 @@ def find_local(place: str | Path) -> LocalWeights:
             raise InputError(
                 "no .safetensors file in the folder",
                 where=place,
-                remedy="--weights wants a .safetensors file, or a folder that holds one.",
+                remedy="Weights are a .safetensors file, or a folder that holds one.",
             )
         if len(found) > 1 and found[0].name not in _USUAL_NAMES:
             raise InputError(
                 "several .safetensors files",
                 where=place,
                 offenders=[file.name for file in found],
-                remedy="Give the path of the one wanted to --weights.",
+                remedy="Give the path of the one wanted.",
             )
         return LocalWeights(found[0], _config_in(place))
     if not place.is_file():
@@ -234,7 +234,8 @@ def get_from_hub(words: str, repository: str, filename: str) -> Path:
 def _unavailable(words: str, reason: str) -> UsageError:
     return UsageError(
         f"no weights for {words} on this machine, and {reason}. Give a .safetensors file with "
-        "--weights, or use the built-in encoder 'descriptors', which needs none."
+        "--weights (of a run: --set weights=FILE), or use the built-in encoder 'descriptors', "
+        "which needs none."
     )
 
 

@@ -154,7 +154,7 @@ def _as_often(each: Scored, other: Scored) -> MeanOf:
 def _null_f1(
     scored: Scored, units: IntArray, permutations: int, rng: np.random.Generator
 ) -> Mapping[str, FloatArray]:
-    """Score the answers of the first repeat against labels dealt out anew among the units."""
+    """Score answers, the mean of the repeats, against labels dealt out anew among the units."""
     first = scored.answers[0]
     rows = np.arange(len(first))
     ones = np.ones((1, len(first)))
@@ -162,7 +162,12 @@ def _null_f1(
     names: tuple[str, ...] = ()
     for _ in range(permutations):
         shuffled = first.truth[permuted_labels(rows, units, rng=rng)]
-        scores = LabelScores(LabelAnswers(first.labels, shuffled, first.answer), ["f1"])
+        scores = MeanOf(
+            [
+                LabelScores(LabelAnswers(each.labels, shuffled, each.answer), ["f1"])
+                for each in scored.answers
+            ]
+        )
         drawn.append(scores(ones)[0])
         names = scores.names
     return dict(zip(names, np.stack(drawn, axis=1), strict=True))
