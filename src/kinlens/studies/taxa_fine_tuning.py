@@ -22,6 +22,9 @@ from kinlens.typing import ByteArray, IntArray, ObjectArray
 
 __all__ = ["FineTuningConfig", "fine_tune"]
 
+# Of the training specimens, those by which training stops.
+_STOP_SHARE = 0.15
+
 _BATCH = 32
 
 
@@ -48,7 +51,9 @@ def fine_tune(
     streams: RandomStreams,
     resources: Resources,
 ) -> list[Scored]:
-    """Train a network on the training part, choose its epoch on the validation part, and test it.
+    """Train a network on most of the training part, choose its epoch on the rest, and test it.
+
+    The validation part is left alone: by it the network is compared with models that never saw it.
 
     Parameters
     ----------
@@ -82,12 +87,12 @@ def fine_tune(
         device=resources.device,
         random_state=streams.integer("fine_tune"),
     )  # fmt: skip
-    train, validation = task.split.train, task.split.validation
+    train, stop = _inner_split(task, streams)
     cache = resources.cache
     model.fit(
         pictures[train],
         labels[train],
-        validation=(pictures[validation], labels[validation]),
+        validation=(pictures[stop], labels[stop]),
         progress=resources.progress,
         checkpoint=None if cache is None else cache / "fine_tuning.ckpt",
     )
@@ -95,6 +100,18 @@ def fine_tune(
         _scored(rank, place, model, pictures, task, classes[place])
         for place, rank in enumerate(task.ranks)
     ]
+
+
+def _inner_split(task: Task, streams: RandomStreams) -> tuple[IntArray, IntArray]:
+    """Part the training pictures, whole specimens on one side: to train on, and to stop by."""
+    train = task.split.train
+    units = np.unique(task.together[train])
+    rng = streams.generator("fine_tune", "stop")
+    drawn = rng.permutation(units)[: max(1, round(_STOP_SHARE * len(units)))]
+    stops = np.isin(task.together[train], drawn)
+    if stops.sum() < 2 or (~stops).sum() < 2:
+        return train, train
+    return train[~stops], train[stops]
 
 
 def _scored(
