@@ -44,6 +44,8 @@ export class ChartView {
   private camera: [number, number, number] = [0.5, 0.5, 1];
   private hover: number | null = null;
   private visible: Tile[] = [];
+  /** What a key asked for while nothing was drawn. */
+  private waiting: (() => void) | null = null;
   private isLassoing = false;
   private line: number[] = [];
   private withPictures = true;
@@ -102,6 +104,8 @@ export class ChartView {
     this.chart = chart;
     this.colouring = null;
     this.hover = null;
+    this.visible = [];
+    this.waiting = null;
     this.tiles = new TileStore(chart, (tile) => this.dress(tile), this.draw);
     this.chartSelect.replaceChildren(
       ...this.exhibit.charts.map((each) =>
@@ -309,13 +313,20 @@ export class ChartView {
       l: () => this.setLasso(!this.isLassoing),
       p: () => this.togglePictures(),
       b: () => this.selectScreen(),
-      n: () => this.pickNext(),
-      Enter: () => this.pick(this.nearest(this.over.clientWidth / 2, this.over.clientHeight / 2, 1e4)),
+      n: () => this.onceDrawn(() => this.pickNext()),
+      Enter: () =>
+        this.onceDrawn(() => this.pick(this.nearest(this.over.clientWidth / 2, this.over.clientHeight / 2, 1e4))),
     };
     const action = actions[event.key.length === 1 ? event.key.toLowerCase() : event.key];
     if (!action) return;
     event.preventDefault();
     action();
+  }
+
+  /** Acts on what is drawn: a key pressed while a map is still coming waits for it. */
+  private onceDrawn(act: () => void): void {
+    if (this.visible.length) act();
+    else this.waiting = act;
   }
 
   private setLasso(on: boolean): void {
@@ -338,6 +349,7 @@ export class ChartView {
   }
 
   private pick(row: number | null): void {
+    this.waiting = null;
     if (row === null) {
       this.store.update({ thing: null, species: [], lasso: [] });
     } else {
@@ -414,6 +426,11 @@ export class ChartView {
       shiftX: (this.over.clientWidth / 2 - this.camera[0] * scale) * ratio,
       shiftY: (this.over.clientHeight / 2 - this.camera[1] * scale) * ratio,
     };
+    if (this.waiting && this.visible.length) {
+      const act = this.waiting;
+      this.waiting = null;
+      act();
+    }
     const drawn = this.visible.reduce((sum, tile) => sum + tile.rows.length, 0);
     const paper = getComputedStyle(this.element).getPropertyValue("--chart").trim();
     this.painter.paint(this.visible, camera, this.diameter(drawn) * ratio, paper);

@@ -116,6 +116,20 @@ def test_what_is_chosen_while_a_map_comes_stays_chosen(page: Any, served: Any) -
     assert page.inner_text(".detail h2.taxon") == "Ino c"
 
 
+SLOW_TILES = SLOW_COLUMNS.replace("chart/1/column", "chart/1/tile")
+
+
+def test_a_key_waits_for_the_map_that_is_coming(page: Any, served: Any) -> None:
+    page.add_init_script(SLOW_TILES)
+    page.goto(served.address)
+    page.wait_for_selector(".map[data-ready]")
+    page.select_option("#chart", "1")
+    page.wait_for_selector(".status:has-text('0 of 9 species')")
+    page.focus(".map canvas.over")
+    page.keyboard.press("Enter")
+    page.wait_for_selector(".detail h2.taxon")
+
+
 def test_runs_of_two_datasets_share_a_page(
     page: Any, serve_runs: Any, tour: Any, cells: Path
 ) -> None:
