@@ -203,8 +203,9 @@ trees with shuffled tips, the middle 95 %.
 
 ## Simulated worlds with kinship
 
-True traits that evolved by Brownian motion, species held out at random. The ceiling is the
-correlation of Brownian traits of as many effective dimensions with the tree.
+True traits that evolved by Brownian motion, species held out at random. The ceiling is what
+Euclidean distances between Brownian traits of as many effective dimensions reach unlearned; a
+learned map weighs its axes and may pass it.
 
 {kin}
 

@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from kinlens.evaluate.resample import cluster_bootstrap
+from kinlens.evaluate.resample import WeightedMeans, cluster_bootstrap
 from kinlens.io.folder import read_collection
 from kinlens.ledger import FolderLedger
 from kinlens.optional import need
@@ -28,7 +28,7 @@ from kinlens.simulate.world import simulate_world
 from kinlens.simulate.world_config import WorldConfig
 from kinlens.studies.rare import RareConfig
 from kinlens.studies.rare_models import fit_models
-from kinlens.studies.rare_scores import CellMeans, Repeat, cells_of
+from kinlens.studies.rare_scores import Repeat, cells_of
 from kinlens.studies.rare_task import RareSplit, RareTask, prepare
 from kinlens.studies.simulation import write_world
 from reporting import report, versions
@@ -173,7 +173,7 @@ def differences(table: pd.DataFrame, model: str, control: str) -> pd.DataFrame:
 def estimate(cells: pd.DataFrame) -> str:
     """Average over species, with an interval from resampling them."""
     found = cluster_bootstrap(
-        CellMeans(["mean"], cells[["per_class_accuracy"]].to_numpy(dtype=np.float64)),
+        WeightedMeans(["mean"], cells[["per_class_accuracy"]].to_numpy(dtype=np.float64)),
         cells["species"],
         rng=RandomStreams(0).generator("bootstrap"),
     )

@@ -18,14 +18,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from kinlens.evaluate.resample import cluster_bootstrap
+from kinlens.evaluate.resample import WeightedMeans, cluster_bootstrap
 from kinlens.io.folder import read_collection
 from kinlens.ledger import FolderLedger
 from kinlens.parallel import Resources
 from kinlens.rng import RandomStreams
 from kinlens.studies.rare import RareConfig
 from kinlens.studies.rare_models import fit_models
-from kinlens.studies.rare_scores import CellMeans, Repeat, cells_of
+from kinlens.studies.rare_scores import Repeat, cells_of
 from kinlens.studies.rare_task import RareSplit, RareTask, draw_split, prepare
 from reporting import report, versions
 
@@ -135,7 +135,7 @@ def write(found: dict[str, pd.DataFrame], repeats: int) -> None:
 def estimate(values: pd.Series, *, signed: bool = False) -> str:
     """Average cells over species, with an interval from resampling species."""
     found = cluster_bootstrap(
-        CellMeans(["mean"], values.to_numpy(dtype=np.float64)[:, None]),
+        WeightedMeans(["mean"], values.to_numpy()[:, None]),
         values.index.get_level_values("species"),
         rng=RandomStreams(0).generator("bootstrap"),
     )

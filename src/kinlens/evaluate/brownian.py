@@ -7,6 +7,7 @@ again. Where the statistic is free, `contrasts.contrast_test` finds the same wit
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -40,8 +41,8 @@ Statistic = Callable[[FloatArray, FloatArray], float]
 Redraw = Literal["flip", "simulate"]
 """How one side evolves anew: contrasts with random signs, or Gaussian contrasts."""
 
-# Cells of simulated contrasts held at a time.
-_CELLS = 8_000_000
+# Cells of simulated contrasts that a thread holds at a time.
+_CELLS = 1_000_000
 # Beyond this many equal axes all distances between contrasts are the same to three digits.
 _MOST_DIMENSIONS = 1e6
 
@@ -186,18 +187,16 @@ def _simulated_correlations(
     count: int,
     rng: np.random.Generator,
 ) -> FloatArray:
+    draws = _drawings(products, count, rng)
     null = np.empty(count)
-    start = 0
-    for contrasts in _simulated_contrasts(products, count, rng):
-        out = null[start : start + len(contrasts)]
 
-        def fill(block: slice, contrasts: FloatArray = contrasts, out: FloatArray = out) -> None:
-            out[block] = correlate_evolved_contrasts(
-                plan.nodes, plan.joins, contrasts[block], weights
+    def fill(block: slice) -> None:
+        for drawing in draws[block]:
+            null[drawing.worlds] = correlate_evolved_contrasts(
+                plan.nodes, plan.joins, drawing.contrasts(), weights
             )
 
-        run_blocks(fill, len(contrasts), cells=contrasts[0].size + weights.size)
-        start += len(contrasts)
+    run_blocks(fill, len(draws), cells=_CELLS)
     return null
 
 
@@ -215,25 +214,59 @@ def _simulated(
     plan: ContrastPlan, products: FloatArray, count: int, rng: np.random.Generator
 ) -> Iterator[FloatArray]:
     """Yield Gram matrices (n, n) of traits with Gaussian contrasts."""
-    for block in _simulated_contrasts(products, count, rng):
-        for contrasts in block:
+    for drawing in _drawings(products, count, rng):
+        for contrasts in drawing.contrasts():
             traits = plan.expand(contrasts)
             yield traits @ traits.T
 
 
-def _simulated_contrasts(
-    products: FloatArray, count: int, rng: np.random.Generator
-) -> Iterator[FloatArray]:
-    """Yield blocks (b, n - 1, k) of Gaussian contrasts."""
+@dataclass(frozen=True, eq=False)
+class _Drawing:
+    """Some of the simulated worlds, drawn when asked for, by whichever thread.
+
+    Parameters
+    ----------
+    worlds : slice
+        Which of all.
+    seed : int
+        Their own, so that neither threads nor their number change what is drawn.
+    n_contrasts : int
+        m.
+    rates : array, shape (k,)
+        Of evolution, of each axis.
+    dimensions : float
+        More than k asks for as many equal axes as that, told by the Gram matrices of k = m.
+    """
+
+    worlds: slice
+    seed: int
+    n_contrasts: int
+    rates: FloatArray
+    dimensions: float
+
+    def contrasts(self) -> FloatArray:
+        """Return Gaussian contrasts, shape (worlds, m, k)."""
+        rng = np.random.default_rng(self.seed)
+        shape = self.worlds.stop - self.worlds.start, self.n_contrasts, len(self.rates)
+        if self.dimensions > len(self.rates):
+            drawn = _wishart_factors(shape, self.dimensions, rng)
+        else:
+            drawn = rng.standard_normal(shape)
+        drawn *= np.sqrt(self.rates)
+        return drawn
+
+
+def _drawings(products: FloatArray, count: int, rng: np.random.Generator) -> list[_Drawing]:
+    """Share `count` simulated worlds out among drawings of a few megabytes each."""
     m = len(products)
     rates, dimensions = shrunken_rates(products)
     size = max(1, _CELLS // (m * len(rates)))
-    for start in range(0, count, size):
-        contrasts = rng.standard_normal((min(size, count - start), m, len(rates)))
-        if dimensions > len(rates):
-            _widen(contrasts, dimensions, rng)
-        contrasts *= np.sqrt(rates)
-        yield contrasts
+    starts = range(0, count, size)
+    seeds = rng.integers(0, 2**64, size=len(starts), dtype=np.uint64)
+    return [
+        _Drawing(slice(start, min(start + size, count)), int(seed), m, rates, dimensions)
+        for start, seed in zip(starts, seeds, strict=True)
+    ]
 
 
 def shrunken_rates(products: FloatArray) -> tuple[FloatArray, float]:
@@ -267,17 +300,22 @@ def shrunken_rates(products: FloatArray) -> tuple[FloatArray, float]:
     return np.asarray(rates), dimensions
 
 
-def _widen(contrasts: FloatArray, dimensions: float, rng: np.random.Generator) -> None:
-    """Give contrasts (b, m, m) the Gram matrices of ones on more than m equal axes, in place.
+def _wishart_factors(
+    shape: tuple[int, int, int], dimensions: float, rng: np.random.Generator
+) -> FloatArray:
+    """Draw factors (b, m, m) whose Gram matrices are those of contrasts on more than m equal axes.
 
     Bartlett's decomposition: with a lower triangle of standard normal numbers and a diagonal of
     chi variables, the Gram matrix has a Wishart distribution of any degrees of freedom.
     """
-    b, m, _ = contrasts.shape
+    b, m, _ = shape
+    below, left = np.tril_indices(m, -1)
     diagonal = np.arange(m)
-    contrasts *= np.tri(m, k=-1)
-    contrasts[:, diagonal, diagonal] = np.sqrt(rng.chisquare(dimensions - diagonal, size=(b, m)))
-    contrasts *= np.sqrt(m / dimensions)
+    factors = np.zeros(shape)
+    factors[:, below, left] = rng.standard_normal((b, len(below)))
+    factors[:, diagonal, diagonal] = np.sqrt(rng.chisquare(dimensions - diagonal, size=(b, m)))
+    factors *= np.sqrt(m / dimensions)
+    return factors
 
 
 def _distances(gram: FloatArray) -> FloatArray:

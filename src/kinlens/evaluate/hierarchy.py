@@ -16,7 +16,11 @@ import pandas as pd
 
 from kinlens.errors import UsageError
 from kinlens.evaluate.metrics import class_indicator, ratio
-from kinlens.evaluate.resample import cluster_bootstrap, exact_proportion_interval
+from kinlens.evaluate.resample import (
+    WeightedMeans,
+    cluster_bootstrap,
+    exact_proportion_interval,
+)
 from kinlens.records.taxonomy import Taxonomy
 from kinlens.typing import BoolArray, FloatArray, IntArray, ObjectArray
 
@@ -261,7 +265,8 @@ class SafetyReport:
     ----------
     by_rank : pandas.DataFrame
         One row for each rank, low to high, and ``none``: ``rank``, ``images``, ``share`` of all
-        pictures whose answer stops there, ``errors``, ``error_rate`` among them.
+        pictures whose answer stops there with its interval (``low``, ``high``; a bootstrap over
+        specimens), ``errors``, ``error_rate`` among them.
     error_rate, low, high : float
         Wrong answers among the pictures answered at any rank, with the interval of a bootstrap
         over specimens. NaN when nothing is answered.
@@ -305,32 +310,32 @@ def safety_report(
     answered = depth < len(answers.ranks)
     specimens = pd.Series(list(groups), dtype=object)
     n = len(answers)
-    rows = []
-    for position, rank in enumerate((*answers.ranks, "none")):
-        here = depth == position
-        images, errors = int(here.sum()), int(wrong[here].sum())
-        rows.append(
-            {
-                "rank": rank,
-                "images": images,
-                "share": images / n if n else np.nan,
-                "errors": errors,
-                "error_rate": errors / images if images and rank != "none" else np.nan,
-            }
-        )
+    stops = (*answers.ranks, "none")
+    stopped = depth[:, None] == np.arange(len(stops))
+    images, errors = stopped.sum(axis=0), (stopped & wrong[:, None]).sum(axis=0)
+    by_rank = pd.DataFrame({"rank": stops, "images": images})
+    by_rank[["share", "low", "high"]] = np.nan
     rate, low, high = np.nan, np.nan, np.nan
+    if n:
+        shares = WeightedMeans(stops, stopped)
+        found = cluster_bootstrap(shares, specimens, rng=rng, n_replicates=n_replicates)
+        by_rank[["share", "low", "high"]] = np.column_stack([found.value, found.low, found.high])
     if answered.any():
         found = cluster_bootstrap(
             _ErrorRate(wrong, answered), specimens, rng=rng, n_replicates=n_replicates
         )
         rate, low, high = found["error_rate"]
+    by_rank["errors"] = errors
+    by_rank["error_rate"] = np.where(
+        by_rank["rank"] == "none", np.nan, ratio(errors, images, empty=np.nan)
+    )
     share_wrong = (
         pd.Series(wrong[answered]).groupby(specimens[answered].to_numpy(dtype=object)).mean()
     )
     bad = int((share_wrong >= 0.5).sum())
     exact_low, exact_high = exact_proportion_interval(bad, len(share_wrong))
     return SafetyReport(
-        pd.DataFrame(rows),
+        by_rank,
         rate,
         low,
         high,

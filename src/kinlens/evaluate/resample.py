@@ -22,6 +22,7 @@ from kinlens.typing import AnyArray, FloatArray, IntArray
 __all__ = [
     "Estimates",
     "Statistic",
+    "WeightedMeans",
     "bootstrap_weights",
     "cluster_bootstrap",
     "exact_proportion_interval",
@@ -43,6 +44,34 @@ class Statistic(Protocol):
 
     def __call__(self, weights: FloatArray) -> FloatArray:
         """Return the values, shape (R, k), under `weights`, shape (R, n_rows), all 0 or more."""
+
+
+class WeightedMeans:
+    """Weighted means of columns; undefined where all weights are 0.
+
+    Parameters
+    ----------
+    names : sequence of str, length k
+        Of the columns.
+    values : array, shape (n_rows, k)
+        One row for each thing that is weighted.
+
+    Examples
+    --------
+    >>> share = WeightedMeans(["share"], np.array([[1.0], [0.0], [0.0]]))
+    >>> share(np.array([[1.0, 1, 0], [3, 1, 0]])).tolist()
+    [[0.5], [0.75]]
+    """
+
+    def __init__(self, names: Sequence[str], values: AnyArray) -> None:
+        self.names = tuple(names)
+        self._values = np.asarray(values, dtype=np.float64)
+
+    def __call__(self, weights: FloatArray) -> FloatArray:
+        """Return the means, shape (R, k), under `weights`, shape (R, n_rows)."""
+        total = weights.sum(axis=1, keepdims=True)
+        means = weights @ self._values / np.where(total > 0, total, 1.0)
+        return np.where(total > 0, means, np.nan)
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,7 +11,12 @@ import numpy as np
 import pandas as pd
 
 from kinlens.evaluate.metrics import Answers, Scores, chance_calibration_error, ratio
-from kinlens.evaluate.resample import Statistic, bootstrap_weights, cluster_bootstrap
+from kinlens.evaluate.resample import (
+    Statistic,
+    WeightedMeans,
+    bootstrap_weights,
+    cluster_bootstrap,
+)
 from kinlens.records.result import metric_row
 from kinlens.rng import RandomStreams
 from kinlens.studies.rare_scores import Repeat
@@ -53,16 +58,20 @@ def quality_rows(
     table = pd.concat([_pictures(task, repeat) for repeat in repeats], ignore_index=True)
     is_new = table["is_new"].to_numpy()
     asked = is_new & table["branch_holds_genus"].notna().to_numpy()
+
+    def mean(metric: str, column: str, used: BoolArray) -> WeightedMeans:
+        return WeightedMeans([metric], table.loc[used, [column]].to_numpy())
+
     wanted: list[tuple[str, str, Statistic, BoolArray, float | None]] = [
-        ("seen", "coverage", _Mean("is_covered", table, ~is_new), ~is_new, 1 - error_rate),
-        ("seen", "candidates", _Mean("n_candidates", table, ~is_new), ~is_new, None),
+        ("seen", "coverage", mean("coverage", "is_covered", ~is_new), ~is_new, 1 - error_rate),
+        ("seen", "candidates", mean("candidates", "n_candidates", ~is_new), ~is_new, None),
     ]
     if is_new.any() and not is_new.all():
         everyone = np.ones(len(table), dtype=bool)
         wanted.append(("shots_0", "newcomer_auc", _Stranger(table), everyone, 0.5))
     if asked.any():
         chance = float(table.loc[asked, "other_branch_holds_genus"].mean())
-        branch = _Mean("branch_holds_genus", table, asked)
+        branch = mean("branch_holds_genus", "branch_holds_genus", asked)
         wanted.append(("shots_0", "branch_holds_genus", branch, asked, chance))
     rows = [_calibration_row(task, repeats, replicates, streams)]
     for target, metric, statistic, used, null in wanted:
@@ -109,17 +118,6 @@ def _pictures(task: RareTask, repeat: Repeat) -> pd.DataFrame:
             "other_branch_holds_genus": others,
         }
     )
-
-
-class _Mean:
-    """The weighted mean of one column."""
-
-    def __init__(self, name: str, table: pd.DataFrame, used: BoolArray) -> None:
-        self.names = (name.removeprefix("is_").removeprefix("n_").replace("covered", "coverage"),)
-        self._values = table.loc[used, name].to_numpy(dtype=np.float64)
-
-    def __call__(self, weights: FloatArray) -> FloatArray:
-        return ratio(weights @ self._values, weights.sum(axis=1), empty=np.nan)[:, None]
 
 
 class _Stranger:

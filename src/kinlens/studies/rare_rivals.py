@@ -13,10 +13,10 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from kinlens.evaluate.resample import cluster_bootstrap
+from kinlens.evaluate.resample import WeightedMeans, cluster_bootstrap
 from kinlens.records.result import metric_row
 from kinlens.rng import RandomStreams
-from kinlens.studies.rare_scores import CELL_METRICS, CellMeans, Repeat
+from kinlens.studies.rare_scores import CELL_METRICS, Repeat
 from kinlens.studies.rare_task import RareTask
 
 __all__ = ["genus_guess_cells", "rival_rows"]
@@ -107,7 +107,7 @@ def rival_rows(
     values = np.column_stack([pairs[[*guessed, _UNTOLD]].to_numpy(dtype=np.float64), *gains])
     names = [*CELL_METRICS, _UNTOLD, "gain_over_genus_guess", "gain_over_untold_guess"]
     found = cluster_bootstrap(
-        CellMeans(names, values), pairs["species"],
+        WeightedMeans(names, values), pairs["species"],
         rng=streams.generator("genus guess"), n_replicates=replicates,
     )  # fmt: skip
     rows = []

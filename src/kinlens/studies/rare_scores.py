@@ -12,15 +12,15 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from kinlens.evaluate.resample import cluster_bootstrap
+from kinlens.evaluate.resample import WeightedMeans, cluster_bootstrap
 from kinlens.evaluate.tables import SHOT_BINS, shot_bin
 from kinlens.records.result import metric_row
 from kinlens.rng import RandomStreams
 from kinlens.studies.rare_models import PROTOTYPES, Fitted, Naming
 from kinlens.studies.rare_task import RareSplit, RareTask
-from kinlens.typing import FloatArray, ObjectArray
+from kinlens.typing import ObjectArray
 
-__all__ = ["CELL_METRICS", "CellMeans", "Repeat", "cells_of", "metric_rows"]
+__all__ = ["CELL_METRICS", "Repeat", "cells_of", "metric_rows"]
 
 CELL_METRICS = ("per_class_accuracy", "top_5_accuracy", "genus_accuracy")
 _TOP = 5
@@ -43,28 +43,6 @@ class Repeat:
     number: int
     split: RareSplit
     fitted: Fitted
-
-
-class CellMeans:
-    """Weighted means of columns, as a statistic of the cells.
-
-    Parameters
-    ----------
-    names : sequence of str, length k
-        Of the columns.
-    values : array of float, shape (n_cells, k)
-        One row a cell.
-    """
-
-    def __init__(self, names: Sequence[str], values: FloatArray) -> None:
-        self.names = tuple(names)
-        self._values = values
-
-    def __call__(self, weights: FloatArray) -> FloatArray:
-        """Return the means, shape (R, k), under `weights`, shape (R, n_cells)."""
-        total = weights.sum(axis=1, keepdims=True)
-        means = weights @ self._values / np.where(total > 0, total, 1.0)
-        return np.where(total > 0, means, np.nan)
 
 
 def cells_of(task: RareTask, repeats: Sequence[Repeat]) -> pd.DataFrame:
@@ -159,7 +137,7 @@ def metric_rows(
         for name, part in by_model.items():
             species = part.index.get_level_values("species")
             found = cluster_bootstrap(
-                CellMeans(CELL_METRICS, part[list(CELL_METRICS)].to_numpy(dtype=np.float64)),
+                WeightedMeans(CELL_METRICS, part[list(CELL_METRICS)].to_numpy(dtype=np.float64)),
                 species,
                 rng=streams.generator("bootstrap", target, name),
                 n_replicates=replicates,
@@ -200,7 +178,7 @@ def _gain_rows(
         word = control.removeprefix("prototypes_").removeprefix("aligned_")
         name = f"gain_over_{word}"
         found = cluster_bootstrap(
-            CellMeans([name], gains.to_numpy(dtype=np.float64)[:, None]),
+            WeightedMeans([name], gains.to_numpy(dtype=np.float64)[:, None]),
             gains.index.get_level_values("species"),
             rng=streams.generator("gain", target, model, control),
             n_replicates=replicates,

@@ -11,6 +11,7 @@ import pandas as pd
 from kinlens.embed.container import to_anndata
 from kinlens.evaluate.hierarchy import RankedAnswers, SafetyReport, safety_report
 from kinlens.evaluate.metrics import Answers
+from kinlens.evaluate.resample import Estimates, WeightedMeans, cluster_bootstrap
 from kinlens.evaluate.tables import class_table, shot_table
 from kinlens.io.thumbnails import read_thumbnail, to_jpeg
 from kinlens.models.safe_rank import SafeAnswers, observed_error_range
@@ -73,18 +74,23 @@ def report_of(
         rng=streams.generator("safety"),
         n_replicates=config.replicates,
     )
-    covered = _covered(task, table)
+    coverage = cluster_bootstrap(
+        WeightedMeans(["set_coverage"], _covered(task, table)[:, None]),
+        task.units[test],
+        rng=streams.generator("coverage"),
+        n_replicates=config.replicates,
+    )
     findings = TaxaFindings(
         collection=collection,
         task=task,
-        metrics=metrics_frame([*metrics, *_safety_rows(safety, covered, task, streams)]),
+        metrics=metrics_frame([*metrics, *_safety_rows(safety, coverage, task, streams)]),
         safety=safety,
         error_range=observed_error_range(
             config.error_rate,
             n_calibration=naming.safe.n_specimens_,
             n_test=max(safety.n_specimens, 1),
         ),
-        coverage=float(covered.mean()),
+        coverage=coverage["set_coverage"][0],
         mean_candidates=float(table["n_candidates"].mean()),
         error_rate=config.error_rate,
         replicates=config.replicates,
@@ -140,41 +146,28 @@ def _covered(task: Task, table: pd.DataFrame) -> FloatArray:
 
 
 def _safety_rows(
-    safety: SafetyReport, covered: FloatArray, task: Task, streams: RandomStreams
+    safety: SafetyReport, coverage: Estimates, task: Task, streams: RandomStreams
 ) -> list[dict[str, object]]:
-    common = {"split": task.split.name, "n": safety.n_specimens, "seed": streams.seed}
-    rows = [
-        metric_row(
-            "taxa",
-            target="safe_rank",
-            model="hierarchical",
-            metric="error_rate",
-            value=safety.error_rate,
-            low=safety.low,
-            high=safety.high,
-            **common,  # type: ignore[arg-type]
+    def row(
+        target: str, metric: str, value: float, low: float, high: float, n: int
+    ) -> dict[str, object]:
+        return metric_row(
+            "taxa", target=target, model="hierarchical", metric=metric, value=value, low=low,
+            high=high, split=task.split.name, n=n, seed=streams.seed,
+        )  # fmt: skip
+
+    by_rank = safety.by_rank[["rank", "share", "low", "high"]]
+    return [
+        row(
+            "safe_rank", "error_rate", safety.error_rate, safety.low, safety.high,
+            safety.n_specimens,
         ),
-        metric_row(
-            "taxa",
-            target="species",
-            model="hierarchical",
-            metric="set_coverage",
-            value=float(covered.mean()),
-            **common,  # type: ignore[arg-type]
+        row("species", "set_coverage", *coverage["set_coverage"], coverage.n_groups),
+        *(
+            row(rank, "share_answered", share, low, high, coverage.n_groups)
+            for rank, share, low, high in by_rank.itertuples(index=False)
         ),
-    ]
-    rows += [
-        metric_row(
-            "taxa",
-            target=str(rank),
-            model="hierarchical",
-            metric="share_answered",
-            value=float(share),
-            **common,  # type: ignore[arg-type]
-        )
-        for rank, share in zip(safety.by_rank["rank"], safety.by_rank["share"], strict=True)
-    ]
-    return rows
+    ]  # fmt: skip
 
 
 def _figures(

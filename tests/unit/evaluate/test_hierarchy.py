@@ -123,6 +123,8 @@ def test_the_safety_report_counts_by_rank_and_by_specimen(rng: np.random.Generat
         "none": 2,
     }
     assert table["share"].sum() == pytest.approx(1.0)
+    assert table.loc["order", ["low", "high"]].tolist() == [0.0, 0.0]
+    assert 0 < table.loc["species", "low"] < 0.6 < table.loc["species", "high"] <= 1
     assert table.loc["species", "error_rate"] == pytest.approx(2 / 6)
     assert np.isnan(table.loc["none", "error_rate"])
     assert report.error_rate == pytest.approx(2 / 8)
