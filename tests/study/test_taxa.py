@@ -147,7 +147,12 @@ def test_whole_genera_held_out_are_asked_for_higher_ranks_only(related):
     tested = found.splits.loc[found.splits["part"] == "test", "image"]
     assert set(scores["n"]) == {names.loc[tested].nunique()}
     assert "clades (species) never seen" in str(found.headlines[0])
-    assert "95% was promised" not in " ".join(str(each) for each in found.headlines)
+    said = " ".join(str(each) for each in found.headlines)
+    assert "95% was promised" not in said
+    assert "intervals from so few are narrower" in said
+    coverage = found.metrics[found.metrics["metric"] == "set_coverage"].iloc[0]
+    assert coverage["low"] <= coverage["value"] <= coverage["high"]
+    assert coverage["n"] == names.loc[tested].nunique()
 
 
 def planted_table(folder: Path, rows: list[tuple[str, str, str, str]]) -> Path:

@@ -90,7 +90,6 @@ def report_of(
             n_calibration=naming.safe.n_specimens_,
             n_test=max(safety.n_specimens, 1),
         ),
-        coverage=coverage["set_coverage"][0],
         mean_candidates=float(table["n_candidates"].mean()),
         error_rate=config.error_rate,
         replicates=config.replicates,

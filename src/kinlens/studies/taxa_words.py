@@ -19,6 +19,10 @@ from kinlens.studies.taxa_task import Task
 __all__ = ["TaxaFindings", "headlines_of", "methods_of"]
 
 
+# With fewer things to resample than this a bootstrap's 95% intervals cover some 80 to 90%.
+_FEW = 20
+
+
 @dataclass(frozen=True, eq=False)
 class TaxaFindings:
     """All that the words are made from.
@@ -35,8 +39,8 @@ class TaxaFindings:
         How deep names go, and how often they are wrong.
     error_range : (float, float)
         Where the error seen should lie when the promise holds, for so many specimens.
-    coverage, mean_candidates : float
-        How often the candidates hold the truth, and how many they are.
+    mean_candidates : float
+        How many species are candidates.
     error_rate : float
         The error that was allowed.
     replicates, permutations : int
@@ -48,7 +52,6 @@ class TaxaFindings:
     metrics: pd.DataFrame
     safety: SafetyReport
     error_range: tuple[float, float]
-    coverage: float
     mean_candidates: float
     error_rate: float
     replicates: int
@@ -110,7 +113,8 @@ def headlines_of(found: TaxaFindings) -> tuple[Headline, ...]:
     headlines.append(
         Headline(
             f"Sets of candidates ({found.mean_candidates:.1f} species on average) hold the true "
-            f"species of {found.coverage:.1%} of test pictures; "
+            f"species of {_interval(found.row('species', 'hierarchical', 'set_coverage'))} of "
+            "test pictures; "
             + (
                 "no promise holds for species that were not learned, as none of these were."
                 if found.task.split.name == "clade"
@@ -118,6 +122,14 @@ def headlines_of(found: TaxaFindings) -> tuple[Headline, ...]:
             )
         )
     )
+    n_test = len(np.unique(found.task.units[found.task.split.test]))
+    if n_test < _FEW:
+        headlines.append(
+            Headline(
+                f"Only {n_test} test {found.task.unit}: intervals from so few are narrower than "
+                "they should be, and hold the truth less often than they say."
+            )
+        )
     if not found.task.leaks.is_clean:
         headlines.append(Headline(f"Leaks: {found.task.leaks}.", "bad"))
     return tuple(headlines)
