@@ -6,17 +6,18 @@ value is an error that names the key, the value and the nearest known key; nothi
 
 from __future__ import annotations
 
+import json
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 from pydantic_core import to_json
 
 from kinlens.errors import UsageError, did_you_mean
 
-__all__ = ["Config", "build_config", "read_toml"]
+__all__ = ["Config", "build_config", "one_of", "read_toml"]
 
 
 class Config(BaseModel):
@@ -90,6 +91,17 @@ def build_config(
         raise UsageError(f"{where}: {_worded(kind, error)}") from error
 
 
+def one_of(names: Sequence[str]) -> AfterValidator:
+    """Annotate text that has to be one of `names`: ``Annotated[str, one_of(names)]``."""
+
+    def check(name: str) -> str:
+        if name not in names:
+            raise ValueError(f"not known. {did_you_mean(name, names)}")
+        return name
+
+    return AfterValidator(check)
+
+
 def _worded(kind: type[Config], error: ValidationError) -> str:
     lines = []
     for fault in error.errors():
@@ -98,7 +110,10 @@ def _worded(kind: type[Config], error: ValidationError) -> str:
         else:
             name = ".".join(map(str, fault["loc"])) or kind.__name__
             reason = fault["msg"].removeprefix("Value error, ")
-            lines.append(f"{name} = {fault['input']!r}: {reason}.")
+            if fault["type"] == "tuple_type":
+                listed = json.dumps([fault["input"]])
+                reason = f"is a list; write '{name}={listed}', with the quotes around it"
+            lines.append(f"{name} = {fault['input']!r}: {reason.rstrip('.')}.".replace("?.", "?"))
     return " ".join(lines)
 
 

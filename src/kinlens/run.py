@@ -135,6 +135,9 @@ class RunFolder:
             _check_place(path, source=source, resume=resume, force=force)
             if force:
                 _empty(path)
+            elif not resume:
+                # A run that came to nothing may lie there.
+                _empty(path, kept=(_CACHE,))
             elif _content(path):
                 record = _resumed_record(path, record)
             remove_leftovers(path)
@@ -293,11 +296,17 @@ def _check_place(path: Path, *, source: str | Path | None, resume: bool, force: 
             f"{path}: is not empty and holds no run of {PROGRAM} ({listing(content, most=3)}). "
             "Choose another folder."
         ) from error
-    if not (resume or force):
+    if not (resume or force or _came_to_nothing(path)):
         raise UsageError(
             f"{path}: already holds a run. Go on with it with --resume, replace it with --force, "
             "or choose another folder."
         )
+
+
+def _came_to_nothing(path: Path) -> bool:
+    """Tell whether the run in the folder failed, and left nothing but its record and cache."""
+    nothing = {_RECORD, _LOG, _SKIPPED, _CACHE}
+    return read_run(path)["status"] == "failed" and set(_content(path)) <= nothing
 
 
 def _make_folder(path: Path) -> None:
@@ -309,11 +318,11 @@ def _make_folder(path: Path) -> None:
         ) from error
 
 
-def _empty(path: Path) -> None:
+def _empty(path: Path, *, kept: tuple[str, ...] = ()) -> None:
     """Remove what a run left in its folder; links are removed, not followed."""
     # The record goes last: killed on the way, the folder can still be replaced.
     for entry in sorted(path.iterdir(), key=lambda entry: entry.name == _RECORD):
-        if entry.name == _LOCK:
+        if entry.name == _LOCK or entry.name in kept:
             continue
         if entry.is_dir() and not entry.is_symlink():
             shutil.rmtree(entry)

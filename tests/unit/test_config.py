@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import pytest
 from pydantic import Field, ValidationError
 
-from kinlens.config import Config, build_config, read_toml
+from kinlens.config import Config, build_config, one_of, read_toml
 from kinlens.errors import UsageError
 
 
@@ -20,6 +20,7 @@ class Forest(Config):
     ranks: tuple[str, ...] = ("species", "genus")
     kind: Literal["gini", "entropy"] = "gini"
     balanced: bool = True
+    models: tuple[Annotated[str, one_of(["svm", "random_forest"])], ...] = ("svm",)
 
 
 class Study(Config):
@@ -53,6 +54,8 @@ def test_values_as_flags_bring_them() -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
+        ({"models": ["randomforest"]}, "models.0 = 'randomforest'.* mean 'random_forest'[?]$"),
+        ({"models": "svm"}, """models = 'svm': is a list; write 'models=\\["svm"\\]'"""),
         ({"tree": 5}, "forest.toml: unknown key 'tree'. Did you mean 'trees'?"),
         ({"zzz": 5}, "Known names: trees, share, depth"),
         ({"trees": 0}, "forest.toml: trees = 0: .*greater than or equal to 1"),

@@ -76,6 +76,28 @@ def test_facts_given_at_the_end_are_recorded(tmp_path: Path) -> None:
     assert not (tmp_path / ".lock").exists()
 
 
+def test_a_run_that_came_to_nothing_is_in_nobodys_way(tmp_path: Path) -> None:
+    def fail(**changes: Any) -> None:
+        with begin(tmp_path, **changes) as run:
+            write_text(run.cache / "vectors.txt", "kept")
+            raise UsageError("no model 'rf'")
+
+    for trees in (1, 2):
+        with pytest.raises(UsageError, match="rf"):
+            fail(config=Forest(trees=trees))
+        assert read_run(tmp_path)["config"] == {"trees": trees}
+    assert (tmp_path / ".cache" / "vectors.txt").exists()
+    write_text(tmp_path / "note.txt", "somebody's")
+    with pytest.raises(UsageError, match="already holds a run"):
+        fail()
+    (tmp_path / "note.txt").unlink()
+    with suppress(UsageError), begin(tmp_path) as run:
+        list(map_blocks(abs, [-1], ledger=run.ledger("numbers")))
+        raise UsageError("too late")
+    with pytest.raises(UsageError, match="already holds a run"):
+        fail()
+
+
 def test_a_folder_with_foreign_content_is_never_touched(tmp_path: Path) -> None:
     (tmp_path / "thesis.docx").write_text("ten years")
     for choice in ({}, {"resume": True}, {"force": True}):

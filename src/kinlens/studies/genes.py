@@ -7,8 +7,11 @@ works on in `genes_task`.
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from pydantic import Field
 
+from kinlens.config import one_of
 from kinlens.models.gene_published import PUBLISHED
 from kinlens.parallel import Resources
 from kinlens.records.collection import Collection
@@ -25,7 +28,7 @@ __all__ = ["CONFIG", "GenesConfig", "compared_patterns", "run"]
 class GenesConfig(GeneScanConfig):
     """Settings of the study `genes`; the defaults run without a download."""
 
-    models: tuple[str, ...] = Field(
+    models: tuple[Annotated[str, one_of(PUBLISHED)], ...] = Field(
         default=PUBLISHED, description="Published classifiers for the genes that are compared."
     )
     networks: tuple[str, ...] = Field(

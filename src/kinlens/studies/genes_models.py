@@ -13,11 +13,9 @@ from typing import Protocol
 import numpy as np
 import pandas as pd
 
-from kinlens.errors import UsageError, did_you_mean
 from kinlens.evaluate.splits import Shares, Split, random_split
 from kinlens.models.gene_classifiers import MidpointRidgeClassifier
 from kinlens.models.gene_published import (
-    PUBLISHED,
     fit_published,
     published_scores,
 )
@@ -85,15 +83,7 @@ def compare_classifiers(
     -------
     pandas.DataFrame
         Columns ``pattern model repeat accuracy balanced_accuracy precision recall f1 auc mcc``.
-
-    Raises
-    ------
-    UsageError
-        For a classifier that does not exist.
     """
-    for name in config.models:
-        if name not in PUBLISHED:
-            raise UsageError(f"models: no classifier {name!r}. {did_you_mean(name, PUBLISHED)}")
     splits = published_splits(task.n, config.repeats, streams)
     work = partial(
         _classified,

@@ -9,14 +9,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 import pandas as pd
 from pydantic import Field
 
-from kinlens.config import Config
-from kinlens.errors import InputError, UsageError, did_you_mean
+from kinlens.config import Config, one_of
+from kinlens.errors import InputError
 from kinlens.evaluate.ceilings import BrownianCeiling
 from kinlens.evaluate.splits import Split
 from kinlens.models.kinship_engine import inner_folds
@@ -49,7 +49,7 @@ class KinshipConfig(Config):
     weights: Path | None = Field(
         default=None, description="safetensors file or folder for the network; the hub otherwise."
     )
-    models: tuple[str, ...] = Field(
+    models: tuple[Annotated[str, one_of(MODELS)], ...] = Field(
         default=MODELS, description="Which guided embeddings to fit: ridge, attention_head."
     )
     fine_tune: str = Field(
@@ -164,14 +164,9 @@ def run(
     InputError
         When there are neither tree nor distances, or fewer than four species have both pictures
         and kinship.
-    UsageError
-        For a model that does not exist.
     """
     from kinlens.studies.kinship_report import report_of
 
-    for model in config.models:
-        if model not in MODELS:
-            raise UsageError(f"models: no {model!r}. {did_you_mean(model, MODELS)}")
     task = prepare(collection, config, streams, resources)
     # Matrices of a few hundred rows, thousands of times: more threads would wait for each other.
     with need("threadpoolctl").threadpool_limits(1):

@@ -7,9 +7,11 @@ figures and tables are in `location_report`, answering for new pictures in `loca
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from pydantic import Field
 
-from kinlens.errors import UsageError, did_you_mean
+from kinlens.config import one_of
 from kinlens.parallel import Resources
 from kinlens.records.collection import Collection
 from kinlens.records.result import StudyResult
@@ -34,7 +36,7 @@ __all__ = ["CONFIG", "LocationConfig", "run", "train_repeats"]
 class LocationConfig(NetworkConfig):
     """Settings of the study `location`; the defaults run without a download."""
 
-    models: tuple[str, ...] = Field(
+    models: tuple[Annotated[str, one_of(MODELS)], ...] = Field(
         default=("constant", "logistic", "flat", "joint"),
         description="Which models to compare, of constant, logistic, flat, stage1_single, "
         "stage1_multi, hard_routed, hard_routed_other, joint, longer, pair, larger.",
@@ -76,11 +78,8 @@ def run(
     InputError
         When there are no labels, or too few pictures to split.
     UsageError
-        For a model, channel or column that does not exist.
+        For a channel or column that does not exist.
     """
-    for name in config.models:
-        if name not in MODELS:
-            raise UsageError(f"models: no model {name!r}. {did_you_mean(name, MODELS)}")
     task = prepare(collection, config, streams, resources)
     trained = train_repeats(task, config, streams, resources)
     descriptors = described(task) if "logistic" in config.models else None

@@ -8,10 +8,12 @@ part is looked at once, at the end. Figures are in `taxa_figures`, answering for
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Annotated
 
 import numpy as np
 from pydantic import Field
 
+from kinlens.config import one_of
 from kinlens.evaluate.metrics import Answers, Scores, estimate_scores
 from kinlens.evaluate.resample import permutation_p_value, permuted_labels
 from kinlens.models.classifiers import BASELINES, MODELS, build_classifier
@@ -42,7 +44,7 @@ SHOWN_METRICS = (
 class TaxaConfig(TaskConfig):
     """Settings of the study `taxa`; the defaults run without a download."""
 
-    models: tuple[str, ...] = Field(
+    models: tuple[Annotated[str, one_of([*BASELINES, *MODELS])], ...] = Field(
         default=(*BASELINES, *MODELS), description="Which models to compare."
     )
     fine_tune: str = Field(
@@ -88,7 +90,7 @@ def run(
     InputError
         When fewer than two species have pictures, or they are too few to split.
     UsageError
-        For a rank or model that does not exist.
+        For a rank that does not exist.
     """
     task = prepare(collection, config, streams, resources)
     # Matrices of some hundred rows, many times: more threads of BLAS would wait for each other.
