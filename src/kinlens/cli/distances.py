@@ -65,7 +65,7 @@ def edit(
 
 @app.command("embedding")
 def embedding(
-    source: Annotated[Path, typer.Argument(help=".h5ad file.", show_default=False)],
+    source: Annotated[Path, typer.Argument(help=".h5ad file, or run folder.", show_default=False)],
     out: Matrix,
     metric: Annotated[str, typer.Option(help="euclidean, cosine or manhattan.")] = "euclidean",
 ) -> None:

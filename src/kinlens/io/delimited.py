@@ -14,7 +14,14 @@ from pathlib import Path
 
 from kinlens.errors import InputError
 
-__all__ = ["DelimitedLines", "guess_delimiter", "read_delimited", "read_utf8", "tidy_label"]
+__all__ = [
+    "DelimitedLines",
+    "guess_delimiter",
+    "read_delimited",
+    "read_table_text",
+    "read_utf8",
+    "tidy_label",
+]
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,7 +71,7 @@ def read_delimited(path: str | Path) -> DelimitedLines:
         When the file is missing, empty, damaged or not text.
     """
     path = Path(path)
-    content, notes = read_utf8(path)
+    content, notes = read_table_text(path)
     lines = content.splitlines()
     while lines and not lines[-1].strip(b",;\t "):
         lines.pop()
@@ -73,6 +80,23 @@ def read_delimited(path: str | Path) -> DelimitedLines:
     delimiter, odd = guess_delimiter(lines[0].decode(), path)
     notes += odd
     return DelimitedLines(lines, delimiter, tuple(notes))
+
+
+def read_table_text(path: Path) -> tuple[bytes, list[str]]:
+    """Read what `read_utf8` reads, without the line ``sep=;`` that spreadsheets may begin with.
+
+    Raises
+    ------
+    InputError
+        When the file is missing, empty, damaged or not text.
+    """
+    content, notes = read_utf8(path)
+    first, _end, rest = content.partition(b"\n")
+    if re.fullmatch(rb'"?sep=.?"?\s*', first):
+        content = rest
+    if not content.strip():
+        raise InputError("the file is empty", where=path)
+    return content, notes
 
 
 def guess_delimiter(header: str, path: Path) -> tuple[str, list[str]]:

@@ -21,6 +21,7 @@ from kinlens.errors import InputError, UsageError, listing
 from kinlens.io.distances import read_distances, write_distances
 from kinlens.io.fasta import join_species, read_fasta, read_sequence_species, write_fasta
 from kinlens.io.genes import read_genes, read_traits
+from kinlens.io.layout import find_part, find_unread
 from kinlens.io.metadata import MetadataTable, read_metadata, write_metadata
 from kinlens.io.newick import read_newick, write_newick
 from kinlens.io.picture_files import find_unlisted, look_up_files
@@ -86,28 +87,28 @@ def read_collection(folder: str | Path) -> Collection:
         raise InputError("no such folder", where=folder)
     config = _read_config(folder)
     reader = _PartReader(folder)
-    metadata_path = _first(
-        folder, "metadata.csv", "metadata.tsv", "metadata.parquet", "metadata.csv.gz"
-    )
+    metadata_path = find_part(folder, "metadata")
     metadata = reader.read(metadata_path, lambda path: read_metadata(path, columns=config.columns))
-    tree = reader.read(_first(folder, "tree.nwk", "tree.newick", "tree.tre"), read_newick)
-    sequences = reader.read(_first(folder, "sequences.fasta", "sequences.fasta.gz"), read_fasta)
+    tree = reader.read(find_part(folder, "tree"), read_newick)
+    sequences = reader.read(find_part(folder, "sequences"), read_fasta)
     if sequences is not None:
         unnamed = sequences
         named = reader.read(
-            _first(folder, "sequences.csv"),
+            find_part(folder, "sequence species"),
             lambda path: join_species(unnamed, read_sequence_species(path), where=path),
         )
         sequences = named if named is not None else unnamed
-    distances = reader.read(_first(folder, "distances.csv", "distances.tsv"), read_distances)
-    genes = reader.read(_first(folder, "genes.csv", "genes.csv.gz", "genes.parquet"), read_genes)
-    traits = reader.read(_first(folder, "traits.csv", "traits.tsv"), read_traits)
+    distances = reader.read(find_part(folder, "distances"), read_distances)
+    genes = reader.read(find_part(folder, "genes"), read_genes)
+    traits = reader.read(find_part(folder, "traits"), read_traits)
+    unread = find_unread(folder, [*reader.files, "dataset.toml"])
     if not reader.hashes and not reader.problems:
         raise InputError(
             "none of metadata.csv, tree.nwk, sequences.fasta, distances.csv, genes.csv, "
             "traits.csv is here",
             where=folder,
-            remedy="`kinlens convert` makes such a folder from several published layouts.",
+            remedy=" ".join(f"{problem.file} is {problem.reason}." for problem in unread)
+            or "`kinlens convert` makes such a folder from several published layouts.",
         )
     collection = Collection(
         name=config.name or folder.resolve().name,
@@ -125,7 +126,8 @@ def read_collection(folder: str | Path) -> Collection:
     )
     if metadata is not None and metadata_path is not None:
         collection = _with_pictures(collection, metadata, reader, file=metadata_path.name)
-    reader.problems += _check_rank(collection, reader.files)
+    collection = _with_named_sequences(collection, reader)
+    reader.problems += [*_check_rank(collection, reader.files), *unread]
     return replace(
         collection, problems=tuple(reader.problems), mismatches=_join(collection, reader.files)
     )
@@ -245,6 +247,31 @@ def _with_pictures(
     return replace(collection, specimens=specimens, taxonomy=taxonomy)
 
 
+def _with_named_sequences(collection: Collection, reader: _PartReader) -> Collection:
+    """Where no table tells species, take ids that are names of species for such, and say so."""
+    sequences = collection.sequences
+    if sequences is None or "sequences.csv" in reader.files:
+        return collection
+    known = set(collection.tree.tip_names) if collection.tree else set()
+    if collection.specimens is not None:
+        known |= set(collection.specimens.frame.get(collection.tree_rank, ()))
+    if not known:
+        return collection
+    file = next(name for name in reader.files if name.startswith("sequences.fasta"))
+    species = {name: name if name in known else "" for name in sequences.ids}
+    n_named = sum(map(bool, species.values()))
+    reason = (
+        f"{n_named:,} of {len(species):,} ids are names of species and taken for such"
+        if n_named
+        else "no id is the name of a species, so that no sequence meets the rest"
+    )
+    remedy = "sequences.csv, with columns id and species, would tell the species of each"
+    reader.problems.append(Problem("note", "species", file, "", f"{reason}; {remedy}"))
+    return (
+        replace(collection, sequences=join_species(sequences, species)) if n_named else collection
+    )
+
+
 def _shared_specimens(specimens: SpecimenTable, *, file: str) -> list[Problem]:
     """Say so when pictures of one specimen are of several species."""
     if not (specimens.has("specimen") and specimens.has("species")):
@@ -260,10 +287,6 @@ def _shared_specimens(specimens: SpecimenTable, *, file: str) -> list[Problem]:
         "write the species into the column as well"
     )
     return [Problem("note", "specimen", file, "", reason)]
-
-
-def _first(folder: Path, *names: str) -> Path | None:
-    return next((folder / name for name in names if (folder / name).is_file()), None)
 
 
 def _read_taxonomy(metadata: MetadataTable, reader: _PartReader, *, file: str) -> Taxonomy | None:

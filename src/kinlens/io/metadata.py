@@ -16,7 +16,8 @@ import pandas as pd
 
 from kinlens.atomic import write_frame
 from kinlens.errors import InputError, did_you_mean
-from kinlens.io.delimited import guess_delimiter, read_utf8
+from kinlens.io.delimited import guess_delimiter, read_table_text
+from kinlens.io.images import SUFFIXES
 from kinlens.records.collection import Problem
 from kinlens.records.specimens import SpecimenTable
 from kinlens.records.taxonomy import RANKS, tidy_names
@@ -41,6 +42,7 @@ DARWIN_CORE_COLUMNS = {
 }
 """Other names of the columns that kinlens understands, best first for each."""
 
+_HEADER_FIRST = "Row 1 has to name every column; delete titles and remarks above it."
 _UNDERSTOOD = ("image", "specimen", "labels", *RANKS)
 _KNOWN = (*_UNDERSTOOD, "view", "antibody", "field")
 
@@ -158,9 +160,7 @@ def _read_numbered(path: Path) -> tuple[pd.DataFrame, list[str]]:
             raise InputError(f"not a Parquet file ({error})", where=path) from error
         frame.index = pd.RangeIndex(2, len(frame) + 2)
         return frame.astype("string").fillna("").astype(object), []
-    content, notes = read_utf8(path)
-    if not content.strip():
-        raise InputError("the file is empty", where=path)
+    content, notes = read_table_text(path)
     text = content.decode()
     delimiter, odd = guess_delimiter(content.splitlines()[0].decode(), path)
     try:
@@ -171,6 +171,7 @@ def _read_numbered(path: Path) -> tuple[pd.DataFrame, list[str]]:
             where=path,
             remedy="A double quote that opens a cell has to be closed.",
         ) from error
+    rows = _without_blank_columns(rows, path)
     names = [name.strip() for name in rows[0]]
     repeated = sorted({name for name in names if names.count(name) > 1})
     if repeated:
@@ -186,10 +187,27 @@ def _read_numbered(path: Path) -> tuple[pd.DataFrame, list[str]]:
             f"rows that do not have {len(names)} cells",
             where=path,
             offenders=[f"row {number}" for number in ragged],
-            remedy="A cell that holds the separator must stand in double quotes.",
+            remedy="A cell that holds the separator must stand in double quotes."
+            if len(names) > 1
+            else _HEADER_FIRST,
         )
     frame = pd.DataFrame(body, columns=names, index=numbers, dtype=object)
     return frame, [*notes, *odd]
+
+
+def _without_blank_columns(rows: list[list[str]], path: Path) -> list[list[str]]:
+    """Drop the columns without name or content that spreadsheets leave on the right."""
+    width = max((number for number, name in enumerate(rows[0], 1) if name.strip()), default=0)
+    end = len(rows[0])
+    beyond = [n for n, row in enumerate(rows, 1) if any(map(str.strip, row[width:end]))]
+    if beyond:
+        raise InputError(
+            f"columns without a name, from the {width + 1}. on",
+            where=path,
+            offenders=[f"row {number}" for number in beyond],
+            remedy=_HEADER_FIRST,
+        )
+    return [row[:width] + row[end:] for row in rows]
 
 
 def _with_understood_names(
@@ -205,28 +223,36 @@ def _with_understood_names(
             )
         renames[given] = wanted
     taken = set(renames.values()) | (set(frame.columns) & set(_UNDERSTOOD))
+    # "Species" says more than "scientificName" does.
+    renames |= _in_other_letters(frame, {name: name for name in _KNOWN}, taken, set(renames))
+    taken |= set(renames.values())
     for given, wanted in DARWIN_CORE_COLUMNS.items():
         if wanted not in taken and given in frame.columns:
             renames[given] = wanted
             taken.add(wanted)
-    renames |= _in_other_letters(frame, taken, set(renames))
+    renames |= _in_other_letters(frame, DARWIN_CORE_COLUMNS, taken, set(renames))
     taken |= set(renames.values())
     if "image" not in taken:
+        is_picture = any(Path(name).suffix.lower() in SUFFIXES for name in frame.columns)
         raise InputError(
             "no column 'image'",
             where=path,
-            remedy=did_you_mean("image", list(frame.columns))
+            remedy="Row 1 looks like a picture's; write a row above it that names the columns."
+            if is_picture
+            else did_you_mean("image", list(frame.columns))
             + ' Or say in dataset.toml: [columns] image = "YOUR COLUMN".',
         )
     renames = {old: new for old, new in renames.items() if old != new}
     return frame.rename(columns=renames), renames
 
 
-def _in_other_letters(frame: pd.DataFrame, taken: set[str], used: set[str]) -> dict[str, str]:
+def _in_other_letters(
+    frame: pd.DataFrame, understood: dict[str, str], taken: set[str], used: set[str]
+) -> dict[str, str]:
     """Find columns whose names differ from known ones in capitals, spaces, "_" or "-" alone."""
     free = [str(name) for name in frame.columns if name not in used | set(_UNDERSTOOD)]
     found: dict[str, str] = {}
-    for known, wanted in ({name: name for name in _KNOWN} | DARWIN_CORE_COLUMNS).items():
+    for known, wanted in understood.items():
         if wanted in taken | set(found.values()) | set(frame.columns):
             continue
         # Of two that would do, nobody knows which is meant.

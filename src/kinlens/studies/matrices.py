@@ -18,6 +18,7 @@ from kinlens.geometry.edit_disk import edit_distances_to_disk
 from kinlens.geometry.patristic import patristic_distances
 from kinlens.io.distances import names_path, write_distances
 from kinlens.io.fasta import read_fasta
+from kinlens.io.layout import PARTS, find_part
 from kinlens.io.newick import read_newick
 from kinlens.optional import need
 from kinlens.parallel import Resources
@@ -41,7 +42,7 @@ def write_tree_matrix(source: str | Path, out: str | Path) -> None:
     out : path
         ``.csv``, ``.tsv`` (either with ``.gz``) or ``.npy`` with its names beside it.
     """
-    write_distances(patristic_distances(read_newick(_file(source, "tree.nwk"))), out)
+    write_distances(patristic_distances(read_newick(_file(source, "tree"))), out)
 
 
 def write_edit_matrix(
@@ -60,7 +61,7 @@ def write_edit_matrix(
         Where to work.
     """
     resources = resources or Resources()
-    records = read_fasta(_file(source, "sequences.fasta", "sequences.fasta.gz"))
+    records = read_fasta(_file(source, "sequences"))
     bare = [sequence.translate(None, GAPS) for sequence in records.sequences]
     if Path(out).suffix == ".npy":
         write_text(names_path(out), "".join(f"{name}\n" for name in records.ids))
@@ -78,7 +79,7 @@ def write_vector_matrix(
     Parameters
     ----------
     source : path
-        ``.h5ad`` file, as `kinlens embed` writes it.
+        ``.h5ad`` file, as `kinlens embed` writes it, or a run folder that holds one.
     out : path
         As in `write_tree_matrix`.
     metric : {"euclidean", "cosine", "manhattan"}
@@ -93,10 +94,17 @@ def write_vector_matrix(
     """
     if metric not in _SCIPY_NAMES:
         raise UsageError(f"metric must be one of {', '.join(_SCIPY_NAMES)}, not {metric!r}.")
+    path = Path(source)
+    if path.is_dir():
+        path /= "embedding.h5ad"
+    if not path.is_file():
+        raise InputError("no such file", where=path)
     try:
-        container = need("anndata").read_h5ad(source)
+        container = need("anndata").read_h5ad(path)
     except (OSError, ValueError, KeyError) as error:
-        raise InputError(f"no file of vectors that can be read ({error})", where=source) from error
+        raise InputError(
+            "no file of vectors", where=path, remedy="`kinlens embed` writes such files, .h5ad."
+        ) from error
     vectors = np.asarray(container.X, dtype=np.float64)
     found = cdist(vectors, vectors, _SCIPY_NAMES[metric])
     even = np.maximum((found + found.T) / 2, 0.0)
@@ -104,12 +112,12 @@ def write_vector_matrix(
     write_distances(DistanceMatrix(tuple(map(str, container.obs_names)), even), out)
 
 
-def _file(source: str | Path, *names: str) -> Path:
-    """Return `source`, or the file of one of `names` inside it when it is a folder."""
+def _file(source: str | Path, part: str) -> Path:
+    """Return `source`, or the file of a part of the dataset when it is a folder."""
     source = Path(source)
     if not source.is_dir():
         return source
-    for name in names:
-        if (source / name).is_file():
-            return source / name
-    raise InputError(f"the folder has no {' and no '.join(names)}", where=source)
+    found = find_part(source, part)
+    if found is None:
+        raise InputError(f"the folder has no {' and no '.join(PARTS[part])}", where=source)
+    return found

@@ -200,6 +200,37 @@ def test_a_specimen_of_several_species_is_noted(tmp_path: Path) -> None:
     assert problems(read_collection(tmp_path), "specimen") == []
 
 
+def test_ids_that_are_species_are_taken_for_such_and_others_missed(tmp_path: Path) -> None:
+    fasta = ">Ino_ino\nACGT\n>x2\nACGA\n"
+    alone = read_collection(dataset(tmp_path / "alone", sequences_fasta=fasta))
+    assert not alone.problems
+    joined = read_collection(dataset(tmp_path / "joined", sequences_fasta=fasta, tree_nwk=TREE))
+    assert joined.sequences is not None
+    assert joined.sequences.species == ("Ino_ino", None)
+    ((file, _row, reason),) = problems(joined, "species")
+    assert (file, reason[:9]) == ("sequences.fasta", "1 of 2 id")
+    other = dataset(tmp_path / "other", sequences_fasta=">x1\nACGT\n", tree_nwk=TREE)
+    ((_file, _row, reason),) = problems(read_collection(other), "species")
+    assert "no sequence meets the rest; sequences.csv, with columns id and species" in reason
+
+
+def test_files_that_go_by_another_name_are_named(tmp_path: Path) -> None:
+    dataset(tmp_path, metadata_csv="image,species\nimages/a.jpg,Ino ino\n", images=("a.jpg",))
+    for name in ("metadata.tsv", "Trees.nwk", "sequences.fa", "notes.txt", ".metadata.csv"):
+        (tmp_path / name).write_text("")
+    found = {file: reason for file, _row, reason in problems(read_collection(tmp_path), "unread")}
+    assert found == {
+        "metadata.tsv": "not read, because metadata.csv is; remove one of the two",
+        "Trees.nwk": "not read; this part is looked for as tree.nwk, tree.newick or tree.tre",
+        "sequences.fa": "not read; this part is looked for as sequences.fasta, "
+        "sequences.fasta.gz or sequences.csv",
+    }
+    (tmp_path / "only").mkdir()
+    (tmp_path / "only" / "Metadata.xlsx").write_text("")
+    with pytest.raises(InputError, match=r"Metadata.xlsx is not read; .* metadata.csv"):
+        read_collection(tmp_path / "only")
+
+
 def test_sequences_without_a_row_are_named(tmp_path: Path) -> None:
     dataset(
         tmp_path,

@@ -144,6 +144,14 @@ def test_numbers_become_numbers_but_labels_keep_their_zeros(tmp_path: Path) -> N
     assert frame["mixed"].tolist() == ["3", "x"]
 
 
+def test_what_spreadsheets_add_is_taken_off(tmp_path: Path) -> None:
+    text = "sep=;\nimage;Species;scientificName;;\na.jpg;Ino ino;Ino ino (L.);;\n"
+    table = read_metadata(put(tmp_path, text))
+    assert table.specimens.frame.columns.tolist() == ["image", "species", "scientificName"]
+    assert table.specimens.species.tolist() == ["Ino_ino"]
+    assert table.rows.tolist() == [2]
+
+
 @pytest.mark.parametrize(
     ("content", "words"),
     [
@@ -152,6 +160,9 @@ def test_numbers_become_numbers_but_labels_keep_their_zeros(tmp_path: Path) -> N
         (b"image,species,species\na,b,c\n", "columns that appear twice: species"),
         (b"image,species\na.jpg\nb.jpg,x\nc.jpg,x,y\n", "do not have 2 cells: row 2, row 4"),
         (b"image,species\n", "no row with an image"),
+        (b"My moths,,\nimage,species,sex\na.jpg,x,f\n", "without a name.*row 2.*delete titles"),
+        (b"# made in 2019\nimage,species\na.jpg,x\n", "do not have 1 cells.*delete titles"),
+        (b"a.jpg,Ino ino\nb.jpg,Ino ino\n", "no column 'image'.*row above it that names"),
         (b"\x89PNG\0\0", "not a text file"),
         (b"\xff\xfea\0b", "begins as UTF-16 but is not"),
     ],
