@@ -17,17 +17,24 @@ from pydantic import Field
 
 from kinlens.atomic import hash_file, write_frame, write_text
 from kinlens.config import Config, build_config, read_toml
-from kinlens.errors import InputError, UsageError, listing
+from kinlens.errors import InputError, UsageError
 from kinlens.io.distances import read_distances, write_distances
 from kinlens.io.fasta import join_species, read_fasta, read_sequence_species, write_fasta
 from kinlens.io.genes import read_genes, read_traits
+from kinlens.io.joining import (
+    find_all_mismatches,
+    known_species,
+    open_names,
+    other_rank,
+    shared_specimens,
+    turned_tables,
+)
 from kinlens.io.layout import find_part, find_unread
 from kinlens.io.metadata import MetadataTable, read_metadata, write_metadata
 from kinlens.io.newick import read_newick, write_newick
 from kinlens.io.picture_files import find_unlisted, look_up_files
 from kinlens.io.toml import toml_text
-from kinlens.records.collection import Collection, Mismatch, Problem, find_mismatches
-from kinlens.records.specimens import SpecimenTable
+from kinlens.records.collection import Collection, Problem
 from kinlens.records.taxonomy import RANKS, Taxonomy, find_conflicts
 
 __all__ = ["DatasetConfig", "read_collection", "write_collection"]
@@ -127,9 +134,15 @@ def read_collection(folder: str | Path) -> Collection:
     if metadata is not None and metadata_path is not None:
         collection = _with_pictures(collection, metadata, reader, file=metadata_path.name)
     collection = _with_named_sequences(collection, reader)
-    reader.problems += [*_check_rank(collection, reader.files), *unread]
+    reader.problems += [
+        *other_rank(collection, reader.files),
+        *turned_tables(collection, reader.files),
+        *unread,
+    ]
     return replace(
-        collection, problems=tuple(reader.problems), mismatches=_join(collection, reader.files)
+        collection,
+        problems=tuple(reader.problems),
+        mismatches=find_all_mismatches(collection, reader.files),
     )
 
 
@@ -241,7 +254,8 @@ def _with_pictures(
     found = look_up_files(metadata, collection, file=file)
     reader.problems += metadata.problems
     taxonomy = _read_taxonomy(metadata, reader, file=file)
-    reader.problems += _shared_specimens(metadata.specimens, file=file)
+    reader.problems += shared_specimens(metadata.specimens, file=file)
+    reader.problems += open_names(metadata.specimens, file=file)
     reader.problems += [*found.problems, *find_unlisted(metadata.specimens, collection)]
     specimens = metadata.specimens.select(found.present) if len(found.present) else None
     return replace(collection, specimens=specimens, taxonomy=taxonomy)
@@ -252,9 +266,7 @@ def _with_named_sequences(collection: Collection, reader: _PartReader) -> Collec
     sequences = collection.sequences
     if sequences is None or "sequences.csv" in reader.files:
         return collection
-    known = set(collection.tree.tip_names) if collection.tree else set()
-    if collection.specimens is not None:
-        known |= set(collection.specimens.frame.get(collection.tree_rank, ()))
+    known = known_species(collection)
     if not known:
         return collection
     file = next(name for name in reader.files if name.startswith("sequences.fasta"))
@@ -270,23 +282,6 @@ def _with_named_sequences(collection: Collection, reader: _PartReader) -> Collec
     return (
         replace(collection, sequences=join_species(sequences, species)) if n_named else collection
     )
-
-
-def _shared_specimens(specimens: SpecimenTable, *, file: str) -> list[Problem]:
-    """Say so when pictures of one specimen are of several species."""
-    if not (specimens.has("specimen") and specimens.has("species")):
-        return []
-    frame = specimens.frame[(specimens.frame["specimen"] != "") & specimens.has_species]
-    counts = frame.groupby("specimen")["species"].nunique()
-    shared = counts[counts > 1].index.astype(str).tolist()
-    if not shared:
-        return []
-    reason = (
-        f"{len(shared):,} of {len(counts):,} specimens are of several species: {listing(shared)}. "
-        "All pictures of a specimen stay together; if yours are numbered anew in each species, "
-        "write the species into the column as well"
-    )
-    return [Problem("note", "specimen", file, "", reason)]
 
 
 def _read_taxonomy(metadata: MetadataTable, reader: _PartReader, *, file: str) -> Taxonomy | None:
@@ -307,66 +302,3 @@ def _read_taxonomy(metadata: MetadataTable, reader: _PartReader, *, file: str) -
     taxonomy = Taxonomy.from_images(frame, where=file)
     reader.problems += [Problem("note", "taxonomy", file, "", note) for note in taxonomy.notes]
     return taxonomy
-
-
-def _check_rank(collection: Collection, files: list[str]) -> list[Problem]:
-    """Say so when the tree's tips are names of another rank than they are taken for."""
-    if collection.tree is None or collection.specimens is None:
-        return []
-    tips = set(collection.tree.tip_names)
-    frame = collection.specimens.frame
-    met = {rank: len(tips & set(frame[rank])) for rank in collection.specimens.ranks}
-    if not collection.specimens.has(collection.tree_rank) and not any(met.values()):
-        reason = (
-            f"no column {collection.tree_rank!r}, so that no picture meets the tree; if yours has "
-            f'another name, write [columns] {collection.tree_rank} = "YOUR COLUMN" in dataset.toml'
-        )
-        table = next(name for name in files if name.startswith("metadata."))
-        return [Problem("note", "column", table, "", reason)]
-    if met.get(collection.tree_rank, 0) or not any(met.values()):
-        return []
-    best = max(met, key=lambda rank: met[rank])
-    reason = (
-        f"no tip of the tree is a {collection.tree_rank}, but {met[best]:,} are a {best}; "
-        f'if its tips are of that rank, write rank = "{best}"'
-    )
-    return [Problem("note", "rank", "dataset.toml", "", reason)]
-
-
-def _join(collection: Collection, files: list[str]) -> tuple[Mismatch, ...]:
-    """Compare the names of every pair of parts that a study would join."""
-    file_of = {name.split(".")[0]: name for name in files}
-    found: list[Mismatch] = []
-    pictured: list[str] = []
-    rank = collection.tree_rank
-    if collection.specimens is not None and collection.specimens.has(rank):
-        pictured = list(collection.specimens.frame[rank])
-    tips = list(collection.tree.tip_names) if collection.tree else []
-    named: dict[str, list[str]] = {"metadata": pictured}
-    if collection.sequences is not None:
-        named["sequences"] = [species for species in collection.sequences.species if species]
-    for part in ("genes", "traits"):
-        frame = getattr(collection, part)
-        named[part] = [str(name) for name in frame.index] if frame is not None else []
-    # Without a tree, what is not pictured may be a slip of the pen as well.
-    others, whose = (tips, "tree") if tips else (pictured, "metadata")
-    for part, names in named.items():
-        if names and others and part != whose:
-            found += find_mismatches(
-                names, others, present_in=file_of[part], missing_from=file_of[whose]
-            )
-    if collection.distances is not None and pictured:
-        found += find_mismatches(
-            pictured,
-            collection.distances.ids,
-            present_in=file_of["metadata"],
-            missing_from=file_of["distances"],
-        )
-    if named.get("traits") and named.get("genes"):
-        found += find_mismatches(
-            named["traits"],
-            named["genes"],
-            present_in=file_of["traits"],
-            missing_from=file_of["genes"],
-        )
-    return tuple(found)

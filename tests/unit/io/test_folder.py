@@ -231,6 +231,25 @@ def test_files_that_go_by_another_name_are_named(tmp_path: Path) -> None:
         read_collection(tmp_path / "only")
 
 
+def test_names_that_leave_the_species_open_are_noted(tmp_path: Path) -> None:
+    names = ["Ino sp.", "Ino cf. ino", "Ino spinosa", "unknown", "Ino affinis"]
+    rows = "".join(f"images/{number}.jpg,{name}\n" for number, name in enumerate(names))
+    images = tuple(f"{number}.jpg" for number in range(5))
+    folder = dataset(tmp_path, metadata_csv=f"image,species\n{rows}", images=images)
+    ((file, _row, reason),) = problems(read_collection(folder), "open-name")
+    assert file == "metadata.csv"
+    assert reason.startswith(
+        "2 pictures have names that leave the species open (Ino_cf._ino, Ino_sp.); each"
+    )
+
+
+def test_a_table_on_its_side_is_noted(tmp_path: Path) -> None:
+    genes = "gene,Ino ino,Ino statices\ng1,0,1\ng2,1,1\n"
+    found = read_collection(dataset(tmp_path, tree_nwk=TREE, genes_csv=genes))
+    ((file, _row, reason),) = problems(found, "turned")
+    assert (file, reason[:28]) == ("genes.csv", "2 of its columns are species")
+
+
 def test_sequences_without_a_row_are_named(tmp_path: Path) -> None:
     dataset(
         tmp_path,
