@@ -28,6 +28,7 @@ from kinlens.records.sequences import (
 from kinlens.records.taxonomy import tidy_names
 
 __all__ = [
+    "first_letters",
     "iterate_fasta",
     "iterate_headers",
     "join_species",
@@ -136,6 +137,28 @@ def iterate_headers(path: str | Path) -> Iterator[str]:
                     yield line[1:].decode("utf-8", errors="replace").strip(" \t\r\n")
     except (OSError, EOFError, zlib.error) as error:
         raise _cut_off(path, number, error) from error
+
+
+def first_letters(path: str | Path, *, most: int = 1000) -> bytes:
+    """Return the letters at the beginning of a FASTA file, capitals, of one or several records.
+
+    Raises
+    ------
+    InputError
+        When the file is missing, empty, damaged or not FASTA.
+    """
+    path = Path(path)
+    letters = b""
+    try:
+        with _opened(path) as file:
+            for line in file:
+                if not line.startswith(b">"):
+                    letters += line.strip().upper()
+                if len(letters) >= most:
+                    break
+    except (OSError, EOFError, zlib.error) as error:
+        raise _cut_off(path, 0, error) from error
+    return letters
 
 
 def write_fasta(sequences: SequenceSet, path: str | Path, *, width: int = 80) -> None:

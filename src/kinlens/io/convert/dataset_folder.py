@@ -182,8 +182,8 @@ def write_dataset(
     ------
     UsageError
         When something is at `dataset` already and `force` is off, or that was not made by a
-        conversion; when pictures cannot be linked,
-        or the place cannot be written.
+        conversion; when `dataset` lies in `source`, pictures cannot be linked, or the place cannot
+        be written.
     InputError
         When there is nothing to write.
     """
@@ -193,6 +193,11 @@ def write_dataset(
         raise InputError("not one picture can be used", where=source, offenders=reasons)
     if source.resolve().is_relative_to(dataset.resolve()):
         raise UsageError(f"{dataset}: the dataset cannot take the place of its source {source}.")
+    if source.is_dir() and dataset.resolve().is_relative_to(source.resolve()):
+        raise UsageError(
+            f"{dataset}: lies in its source {source}, and would be taken for a part of it next "
+            "time. Choose a place beside it."
+        )
     is_taken = dataset.exists() and not (dataset.is_dir() and not any(dataset.iterdir()))
     if is_taken:
         _refuse_to_replace(dataset, force=options.force)

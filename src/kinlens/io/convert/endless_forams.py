@@ -19,6 +19,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from kinlens.errors import InputError
 from kinlens.io.convert.class_folders import split_level
 from kinlens.io.convert.dataset_folder import (
     ConversionOptions,
@@ -94,6 +95,14 @@ def convert(
             }
         )
         pictures[image] = path
+    if rows and not any(row["species"] for row in rows):
+        raise InputError(
+            "no folder is called as a species",
+            where=source,
+            offenders=list(without_species),
+            remedy="Endless Forams has one folder each, such as Globigerina bulloides; other "
+            "folders of pictures are for `kinlens convert class-folders`.",
+        )
     problems += [
         Problem(
             "note", "no-species", name, "", f"{count:,} pictures of no species, kept without one"

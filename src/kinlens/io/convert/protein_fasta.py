@@ -35,10 +35,11 @@ from kinlens.io.convert.dataset_folder import (
 from kinlens.io.convert.protein_groups import ProteinGroups, group_by_similarity
 from kinlens.io.convert.protein_headers import parse_headers
 from kinlens.io.delimited import tidy_label
-from kinlens.io.fasta import iterate_headers
+from kinlens.io.fasta import first_letters, iterate_headers
 from kinlens.io.genes import write_genes
 from kinlens.io.metadata import read_table
 from kinlens.records.collection import Problem
+from kinlens.records.sequences import looks_like_nucleotides
 
 __all__ = ["convert"]
 
@@ -182,6 +183,8 @@ def _read_species(
         try:
             if alike is not None and file in alike.unread:
                 raise InputError(alike.unread[file])
+            if looks_like_nucleotides(first_letters(file)):
+                raise InputError("holds nucleotides, and this layout is of proteins")
             groups = None if alike is None else alike.of_file[file]
             _add_headers(species, names, iterate_headers(file), gene_of, groups)
         except InputError as error:

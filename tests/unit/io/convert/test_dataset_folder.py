@@ -94,6 +94,15 @@ def test_the_source_is_never_replaced(tmp_path: Path, original: Path) -> None:
     assert original.exists()
 
 
+def test_a_dataset_is_not_made_within_its_source(tmp_path: Path, original: Path) -> None:
+    with pytest.raises(UsageError, match="lies in its source"):
+        write_dataset(
+            tmp_path / "in" / "out", contents(original), options=ConversionOptions(),
+            source=tmp_path / "in",
+        )  # fmt: skip
+    assert [path.name for path in (tmp_path / "in").iterdir()] == ["a.png"]
+
+
 def test_a_failure_leaves_nothing_behind(tmp_path: Path, original: Path) -> None:
     def fail(_path: Path) -> None:
         raise RuntimeError("disk on fire")

@@ -148,6 +148,13 @@ def bivalves(tmp_path: Path, picture: Write) -> Path:
     return source
 
 
+def test_folders_that_are_no_species_are_not_endless_forams(tmp_path: Path, picture: Write) -> None:
+    picture(tmp_path / "in" / "holiday" / "a.png")
+    with pytest.raises(InputError, match=r"as a species: holiday.*class-folders"):
+        endless_forams.convert(tmp_path / "in", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
 def test_bimages(tmp_path: Path, bivalves: Path) -> None:
     (bivalves / "edge_lengths.csv").write_text(
         "family,Arcidae,Semelidae\nArcidae,0,1.2\nSemelidae,1.2,0\n"

@@ -221,6 +221,18 @@ def test_files_that_cannot_be_read_are_left_out(tmp_path: Path, birds: Path) -> 
     assert not (tmp_path / "other").exists()
 
 
+def test_genomes_are_no_proteins(tmp_path: Path, birds: Path) -> None:
+    (birds / "Corvus corone.fasta").write_text(">contig 1\n" + "ACGTTGCA" * 20 + "\n")
+    report = protein_fasta.convert(birds, tmp_path / "out")
+    reasons = {problem.file: problem.reason for problem in report.problems}
+    assert "holds nucleotides" in reasons["Corvus corone.fasta"]
+    (tmp_path / "genomes").mkdir()
+    (birds / "Corvus corone.fasta").rename(tmp_path / "genomes" / "Corvus corone.fasta")
+    with pytest.raises(InputError, match=r"not one file of proteins.*holds nucleotides"):
+        protein_fasta.convert(tmp_path / "genomes", tmp_path / "none")
+    assert not (tmp_path / "none").exists()
+
+
 def test_same_bytes_again(tmp_path: Path, birds: Path) -> None:
     protein_fasta.convert(birds, tmp_path / "one")
     protein_fasta.convert(birds, tmp_path / "two")
