@@ -54,6 +54,8 @@ _USER_CAN_MEND = {
     errno.EPERM,
     errno.EROFS,
 }
+_NO_ROOM = "Free some space or choose another place with --out."
+_REMEDY = dict.fromkeys((errno.EDQUOT, errno.EFBIG, errno.ENOSPC), _NO_ROOM)
 _DIGEST_BYTES = 16
 
 
@@ -97,7 +99,7 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
             raise
         raise UsageError(
             f"{path}: cannot be written: {error.strerror}. "
-            "Free some space or choose another place with --out."
+            f"{_REMEDY.get(error.errno or 0, 'Choose another place with --out.')}"
         ) from error
     finally:
         _remove(part)

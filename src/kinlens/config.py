@@ -108,12 +108,14 @@ def _worded(kind: type[Config], error: ValidationError) -> str:
         if fault["type"] == "extra_forbidden":
             lines.append(_unknown(kind, fault["loc"]))
         else:
-            name = ".".join(map(str, fault["loc"])) or kind.__name__
+            name = ".".join(map(str, fault["loc"]))
             reason = fault["msg"].removeprefix("Value error, ")
             if fault["type"] == "tuple_type":
                 listed = json.dumps([fault["input"]])
                 reason = f"is a list; write '{name}={listed}', with the quotes around it"
-            lines.append(f"{name} = {fault['input']!r}: {reason.rstrip('.')}.".replace("?.", "?"))
+            # What several settings together have wrong names them itself.
+            place = f"{name} = {fault['input']!r}: " if name else ""
+            lines.append(f"{place}{reason.rstrip('.')}.".replace("?.", "?"))
     return " ".join(lines)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -23,7 +23,7 @@ from kinlens.lock import FolderLock
 from kinlens.provenance import PROGRAM, differences, fingerprint, first_record, peak_memory_mb
 from kinlens.skipped import SkipList
 
-__all__ = ["RunFolder", "read_run"]
+__all__ = ["RunFolder", "find_runs", "read_finished_run", "read_run"]
 
 _RECORD = "run.json"
 _LOG = "log.jsonl"
@@ -241,12 +241,62 @@ def read_run(path: str | Path) -> dict[str, Any]:
     try:
         record = json.loads((Path(path) / _RECORD).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
+        inside = sorted(file.parent.name for file in Path(path).glob(f"*/{_RECORD}"))
         raise InputError(
-            f"no {_RECORD} that can be read", where=path, remedy="Give a folder made by a run."
+            f"no {_RECORD} that can be read",
+            where=path,
+            remedy=f"Give one of the runs in it: {listing(inside)}."
+            if inside
+            else "Give a folder that `kinlens run STUDY DATASET -o FOLDER` made.",
         ) from error
     if not isinstance(record, dict) or record.get("program") != PROGRAM:
         raise InputError(f"its {_RECORD} was not written by {PROGRAM}", where=path)
     return record
+
+
+def read_finished_run(path: str | Path) -> dict[str, Any]:
+    """Read the `run.json` of a run that came to its end.
+
+    Raises
+    ------
+    InputError
+        When the folder holds no run of kinlens, or one that was cut off.
+    """
+    record = read_run(path)
+    if record["status"] != "finished":
+        raise InputError(
+            f"the run is not finished ({record['status']})",
+            where=path,
+            remedy="Go on with it: the command that began it, with --resume.",
+        )
+    return record
+
+
+def find_runs(places: Iterable[str | Path]) -> list[Path]:
+    """List the finished runs among `places`, and those inside them, such as a whole tour.
+
+    Parameters
+    ----------
+    places : iterable of path
+        Run folders, or folders that hold some; of the latter, runs come in the order of their
+        beginning.
+
+    Raises
+    ------
+    InputError
+        When a place neither is nor holds a finished run.
+    """
+    found: list[Path] = []
+    for place in map(Path, places):
+        is_run = (place / _RECORD).is_file()
+        folders = [place] if is_run else [file.parent for file in place.glob(f"*/{_RECORD}")]
+        records = {folder: read_run(folder) for folder in folders}
+        finished = [folder for folder in folders if records[folder]["status"] == "finished"]
+        if not finished:
+            # Its own words for a folder that is no run, or not a finished one.
+            read_finished_run(folders[0] if folders else place)
+        found += sorted(finished, key=lambda folder: str(records[folder].get("started")))
+    return list(dict.fromkeys(found))
 
 
 # The folder --------------------------------------------------------------------------------------

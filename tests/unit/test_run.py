@@ -339,8 +339,12 @@ def test_a_run_killed_in_the_middle_ends_with_the_same_bytes(
 
 
 def test_a_folder_without_a_run_cannot_be_read_as_one(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"no run\.json that can be read.*Give a folder made by"):
+    with pytest.raises(InputError, match=r"no run\.json that can be read.*Give a folder that"):
         read_run(tmp_path)
+    (tmp_path / "runs" / "taxa").mkdir(parents=True)
+    (tmp_path / "runs" / "taxa" / "run.json").write_text("[]")
+    with pytest.raises(InputError, match=r"Give one of the runs in it: taxa\."):
+        read_run(tmp_path / "runs")
     (tmp_path / "run.json").write_text("[]")
     with pytest.raises(InputError, match="was not written by kinlens"):
         read_run(tmp_path)

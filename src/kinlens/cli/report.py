@@ -18,7 +18,11 @@ def register(app: typer.Typer) -> None:
 def report(
     runs: Annotated[
         list[Path],
-        typer.Argument(metavar="RUN...", help="Folders of finished runs.", show_default=False),
+        typer.Argument(
+            metavar="RUN...",
+            help="Folders of finished runs, or a folder of such.",
+            show_default=False,
+        ),
     ],
     out: Annotated[
         Path | None,
@@ -27,7 +31,7 @@ def report(
             "--out",
             metavar="FILE.html",
             help="Page to write.",
-            show_default="report.html in the first run",
+            show_default="report.html in the first folder",
         ),
     ] = None,
     title: Annotated[

@@ -249,7 +249,7 @@ def _gathered(
         raise InputError(
             f"not one of {len(names):,} pictures can be read",
             offenders=[f"{entry.file} ({entry.reason})" for entry in skipped],
-            remedy="`kinlens check` says what is wrong with each.",
+            remedy="`kinlens check DATASET` lists the faults of a whole folder.",
         )
     values = np.empty((len(rows), encoder.n_features), dtype=np.float32)
     for place, row in enumerate(rows):

@@ -27,10 +27,10 @@ from kinlens.records.collection import Collection
 from kinlens.records.result import StudyResult
 from kinlens.records.slots import IMAGE, SEQUENCE, SPECIES, SPECIMEN, UMAP
 from kinlens.records.tree import Tree
-from kinlens.run import read_run
+from kinlens.run import find_runs, read_run
 from kinlens.typing import AnyArray, Float32Array
 
-__all__ = ["TRUTHS", "Exhibit", "ShownRun", "find_runs", "open_exhibit"]
+__all__ = ["TRUTHS", "Exhibit", "ShownRun", "open_exhibit"]
 
 TRUTHS = "truths.json"
 """A file beside the runs of a tour: what is true in its world, by the name of the run folder."""
@@ -187,28 +187,6 @@ class Exhibit:
     def run_of(self, study: str) -> ShownRun | None:
         """Return the first run of a study."""
         return next((run for run in self.runs if run.result.study == study), None)
-
-
-def find_runs(places: Sequence[str | Path]) -> list[Path]:
-    """List the run folders among `places`, and those inside them, such as a whole tour.
-
-    Raises
-    ------
-    InputError
-        When a place neither is nor holds a finished run.
-    """
-    found: list[Path] = []
-    for place in map(Path, places):
-        inside = [place] if (place / "run.json").is_file() else sorted(place.glob("*/run.json"))
-        folders = [path if path.is_dir() else path.parent for path in inside]
-        finished = [folder for folder in folders if (folder / "result.json").is_file()]
-        finished.sort(key=lambda folder: str(read_run(folder).get("started")))
-        if not finished:
-            # Its own words for a folder that is no run, or not a finished one.
-            read_run(place)
-            read_result(place)
-        found += finished
-    return list(dict.fromkeys(found))
 
 
 def open_exhibit(runs: Sequence[str | Path], *, dataset: str | Path | None = None) -> Exhibit:

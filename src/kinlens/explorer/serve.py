@@ -105,7 +105,10 @@ def listen(host: str, port: int) -> socket.socket:
             reason = str(error)
             continue
         return opened
-    raise UsageError(f"{host}:{port}: cannot listen there ({reason}). Choose another --port.")
+    raise UsageError(
+        f"{host}:{port}: cannot listen there ({reason}). Choose another --port, or a --host that "
+        "is an address of this machine."
+    )
 
 
 def is_loopback(host: str) -> bool:

@@ -142,6 +142,13 @@ def iterate_headers(path: str | Path) -> Iterator[str]:
 def first_letters(path: str | Path, *, most: int = 1000) -> bytes:
     """Return the letters at the beginning of a FASTA file, capitals, of one or several records.
 
+    Parameters
+    ----------
+    path : path
+        Perhaps compressed.
+    most : int
+        After so many the line that is being read is the last.
+
     Raises
     ------
     InputError

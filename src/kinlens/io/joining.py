@@ -1,6 +1,7 @@
 """What is worth saying of a dataset once its parts are read: names that do not meet, and odd ones.
 
-Everywhere, `file` and `files` are names of what was read, for the reader of the message.
+Everywhere, `collection` is the dataset, `specimens` its pictures, and `file` and `files` are names
+of what was read, for the reader of the message.
 """
 
 from __future__ import annotations

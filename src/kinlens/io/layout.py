@@ -1,4 +1,7 @@
-"""The files of a dataset folder: how each part may be called, and what goes by unread."""
+"""The files of a dataset folder: how each part may be called, and what goes by unread.
+
+Everywhere, `folder` is the dataset folder.
+"""
 
 from __future__ import annotations
 
@@ -37,8 +40,6 @@ def find_unread(folder: Path, read: Some[str]) -> list[Problem]:
 
     Parameters
     ----------
-    folder : pathlib.Path
-        The dataset folder.
     read : collection of str
         Names of the files that were read.
 

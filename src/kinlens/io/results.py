@@ -77,6 +77,16 @@ def read_result(folder: str | Path) -> StudyResult:
             where=folder,
             remedy="Run the study again, with --resume if it was interrupted.",
         )
+    try:
+        return _read_whole_result(folder)
+    except FileNotFoundError as error:
+        raise InputError(
+            f"{Path(error.filename).name} of the run is missing", where=folder,
+            remedy="Run the study again, with --force.",
+        ) from error  # fmt: skip
+
+
+def _read_whole_result(folder: Path) -> StudyResult:
     contents = json.loads((folder / "result.json").read_text(encoding="utf-8"))
     numbers = ("value", "low", "high", "null_mean", "p_value", "n", "seed")
     metrics = pd.read_csv(

@@ -86,13 +86,13 @@ def load_predictor(run: str | Path, *, by_field: bool = False) -> Callable[..., 
     Raises
     ------
     InputError
-        When the folder is no run.
+        When the folder is no finished run.
     UsageError
         When runs of its study have nothing to say of new pictures, or nothing of fields.
     """
-    from kinlens.run import read_run
+    from kinlens.run import read_finished_run
 
-    name = str(read_run(run)["study"])
+    name = str(read_finished_run(run)["study"])
     if name not in PREDICTING:
         raise UsageError(
             f"{run}: a run of {name!r} does not answer for new pictures; one of "

@@ -17,7 +17,7 @@ from kinlens.records.collection import Collection
 from kinlens.records.result import StudyResult
 from kinlens.report.page import render_page
 from kinlens.rng import RandomStreams
-from kinlens.run import RunFolder, read_run
+from kinlens.run import RunFolder, find_runs, read_run
 from kinlens.skipped import Skipped
 from kinlens.studies.catalogue import Study
 
@@ -110,14 +110,15 @@ def write_report(runs: list[str | Path], path: str | Path, *, title: str | None 
     Parameters
     ----------
     runs : list of path
-        Run folders.
+        Run folders, or folders that hold some.
     path : path
         The HTML file.
     title : str, optional
         Heading; the dataset and study of the first run when left out.
     """
-    results = [read_result(run) for run in runs]
-    records = [read_run(run) for run in runs]
+    folders = find_runs(runs)
+    results = [read_result(folder) for folder in folders]
+    records = [read_run(folder) for folder in folders]
     heading = title or f"{results[0].title}: {records[0]['source']}"
     write_text(path, render_page(results, title=heading, provenance=records))
 

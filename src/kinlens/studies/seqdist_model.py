@@ -23,7 +23,7 @@ from kinlens.io.results import read_model
 from kinlens.optional import need
 from kinlens.parallel import Resources
 from kinlens.records.sequences import GAPS, SequenceSet, guess_alphabet
-from kinlens.run import read_run
+from kinlens.run import read_finished_run
 from kinlens.typing import AnyArray, Float32Array
 
 if TYPE_CHECKING:
@@ -227,7 +227,7 @@ def search(
     resources = resources or Resources()
     if count < 1:
         raise UsageError(f"count must be 1 or more, not {count}.")
-    study = read_run(run)["study"]
+    study = read_finished_run(run)["study"]
     if study != "seqdist":
         raise UsageError(f"{run}: sequences are searched in a run of 'seqdist', not of {study!r}.")
     config, arrays = read_model(run)

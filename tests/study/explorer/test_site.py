@@ -13,10 +13,11 @@ import pytest
 from PIL import Image
 
 from kinlens.errors import InputError, UsageError
-from kinlens.explorer.exhibit import Exhibit, find_runs, open_exhibit
+from kinlens.explorer.exhibit import Exhibit, open_exhibit
 from kinlens.explorer.pictures import PictureShelf
 from kinlens.explorer.queries import Queries
 from kinlens.explorer.site import write_site
+from kinlens.run import find_runs
 
 
 @pytest.fixture(scope="module")

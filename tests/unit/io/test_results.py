@@ -86,6 +86,11 @@ def test_what_is_no_finished_run_is_refused(tmp_path: Path, result: StudyResult)
     with pytest.raises(InputError, match=r"not a finished run.*--resume"):
         read_result(tmp_path)
     write_result(result, tmp_path)
+    methods = (tmp_path / "METHODS.md").read_text()
+    (tmp_path / "METHODS.md").unlink()
+    with pytest.raises(InputError, match=r"METHODS.md of the run is missing.*--force"):
+        read_result(tmp_path)
+    (tmp_path / "METHODS.md").write_text(methods)
     (tmp_path / "model" / "model.safetensors").write_bytes(b"torn")
     with pytest.raises(InputError, match="damaged"):
         read_model(tmp_path)

@@ -120,7 +120,7 @@ def test_a_run_that_ends_early_leaves_no_result(
     names = {entry.name for entry in (tmp_path / "run").iterdir()}
     # What was worked out stays, to go on from; nothing looks like a result.
     assert names == {"run.json", "skipped.tsv", "log.jsonl", ".cache"}
-    with pytest.raises(InputError, match="not a finished run"):
+    with pytest.raises(InputError, match=f"the run is not finished .{status}.*--resume"):
         write_report([tmp_path / "run"], tmp_path / "page.html")
     assert not (tmp_path / "page.html").exists()
 
