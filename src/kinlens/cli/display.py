@@ -23,13 +23,15 @@ if TYPE_CHECKING:
 __all__ = ["Display", "say_error", "stderr_console"]
 
 _SECONDS_BETWEEN_EVENTS = 1.0
+_PIPE_WIDTH = 10_000
 
 
 def stderr_console() -> Console:
-    """Return a console that writes to stderr."""
+    """Return a console that writes to stderr; in a pipe, rows of tables are never folded."""
     from rich.console import Console
 
-    return Console(stderr=True, highlight=False, soft_wrap=True)
+    width = None if sys.stderr.isatty() else _PIPE_WIDTH
+    return Console(stderr=True, highlight=False, soft_wrap=True, width=width)
 
 
 def say_error(message: str, *, as_json: bool = False) -> None:

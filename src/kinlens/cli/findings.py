@@ -82,7 +82,7 @@ def show_table(display: Display, table: Table) -> None:
     """Print a table, indented so that headings stand out."""
     from rich.padding import Padding
 
-    display.console.print(Padding.indent(table, 2), soft_wrap=False)
+    display.console.print(Padding(table, (0, 0, 0, 2), expand=False), soft_wrap=False)
 
 
 def _by_kind(problems: Sequence[Problem], listed_in: str) -> Table:

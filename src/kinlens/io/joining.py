@@ -22,10 +22,8 @@ __all__ = [
     "turned_tables",
 ]
 
-# Words of open nomenclature, and their like, in a name whose blanks are underscores.
-_OPEN_NAME = re.compile(
-    r"(?:^|_)(?:(?:spp?|cf|aff|nr|indet)\.?\d*|unknown|unidentified|undetermined)(?:_|$)", re.I
-)
+# Words of open nomenclature in a name whose blanks are underscores.
+_OPEN_NAME = re.compile(r"(?:^|_)(?:spp?|cf|aff|nr|indet)\.?\d*(?:_|$)", re.I)
 
 
 def shared_specimens(specimens: SpecimenTable, *, file: str) -> list[Problem]:

@@ -6,6 +6,7 @@ Only names are looked at; `lint` opens the files.
 from __future__ import annotations
 
 import os
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -60,11 +61,12 @@ def look_up_files(metadata: MetadataTable, collection: Collection, *, file: str)
     """
     # By name alone, because a link is meant to lead elsewhere.
     root = Path(os.path.abspath(collection.folder))
-    folders = _Folders()
+    images = list(map(str, metadata.specimens.image))
+    folders = _Folders(_listed_files(images, collection))
     present: list[int] = []
     problems: list[Problem] = []
     missing: list[str] = []
-    for place, image in enumerate(map(str, metadata.specimens.image)):
+    for place, image in enumerate(images):
         files = collection.image_files(image)
         if not all(Path(os.path.abspath(path)).is_relative_to(root) for path in files):
             code, reason = "outside", "the path leads out of the dataset folder"
@@ -100,11 +102,7 @@ def find_unlisted(specimens: SpecimenTable, collection: Collection) -> list[Prob
     if not folder.is_dir():
         return []
     _refuse_unreadable(folder)
-    listed = {
-        os.path.abspath(path)
-        for image in specimens.image
-        for path in collection.image_files(str(image))
-    }
+    listed = _listed_files(map(str, specimens.image), collection)
     unlisted = sorted(
         path
         for path in folder.rglob("*")
@@ -117,6 +115,11 @@ def find_unlisted(specimens: SpecimenTable, collection: Collection) -> list[Prob
     ]
 
 
+def _listed_files(images: Iterable[str], collection: Collection) -> set[str]:
+    """Return the absolute names of all files that `images` are read from."""
+    return {os.path.abspath(path) for image in images for path in collection.image_files(image)}
+
+
 def _refuse_unreadable(folder: Path) -> None:
     if not os.access(folder, os.R_OK | os.X_OK):
         raise InputError(
@@ -125,11 +128,15 @@ def _refuse_unreadable(folder: Path) -> None:
 
 
 class _Folders:
-    """What lies in the folders that pictures were looked for in, each read once."""
+    """What lies in the folders that pictures were looked for in, each read once.
 
-    def __init__(self) -> None:
+    What is in `listed` has a row of its own, and was not meant by another.
+    """
+
+    def __init__(self, listed: set[str]) -> None:
+        self._listed = listed
         self._names: dict[Path, list[str]] = {}
-        self._by_small_letters: dict[Path, dict[str, str]] = {}
+        self._by_letters: dict[Path, dict[str, str]] = {}
         self._n_compared = 0
 
     def names(self, folder: Path) -> list[str]:
@@ -143,21 +150,39 @@ class _Folders:
     def worded_absence(self, file: Path, root: Path) -> str:
         """Say that a file is missing, and what there is in its stead."""
         shown = Path(os.path.abspath(file)).relative_to(root).as_posix()
-        in_other_case = self._small(file.parent).get(file.name.lower())
-        if in_other_case is not None:
-            return (
-                f"no file {shown}; there is {in_other_case}, which differs in upper and lower case"
+        alike = self._with_letters(file.parent).get(_letters(file.name))
+        if alike is not None:
+            differs = (
+                "in how its accents are stored (macOS takes them apart); give the file the name "
+                "that the metadata have"
+                if _composed(alike) == _composed(file.name)
+                else "in upper and lower case"
             )
+            return f"no file {shown}; there is {alike}, which differs {differs}"
         self._n_compared += 1
         if self._n_compared > _MOST_COMPARED:
             return f"no file {shown}"
-        near = nearest_names(file.name, self.names(file.parent), most=1)
+        free = [
+            name
+            for name in self.names(file.parent)
+            if os.path.abspath(file.parent / name) not in self._listed
+        ]
+        near = nearest_names(file.name, free, most=1)
         return f"no file {shown}" + (f"; there is {near[0]}" if near else "")
 
-    def _small(self, folder: Path) -> dict[str, str]:
-        if folder not in self._by_small_letters:
-            self._by_small_letters[folder] = {name.lower(): name for name in self.names(folder)}
-        return self._by_small_letters[folder]
+    def _with_letters(self, folder: Path) -> dict[str, str]:
+        if folder not in self._by_letters:
+            self._by_letters[folder] = {_letters(name): name for name in self.names(folder)}
+        return self._by_letters[folder]
+
+
+def _composed(name: str) -> str:
+    """Return a name with each accent in one character with its letter."""
+    return unicodedata.normalize("NFC", name)
+
+
+def _letters(name: str) -> str:
+    return _composed(name).lower()
 
 
 def _channel_hint(missing: Iterable[str], folder: Path, folders: _Folders) -> str:

@@ -162,6 +162,14 @@ def test_check_prints_the_join_and_writes_what_misses(kinlens: Command, dataset:
     assert said.err.endswith("cannot be used: tree.nwk. Each is explained above.\n")
 
 
+def test_rows_are_whole_in_a_pipe(kinlens: Command, dataset: Path) -> None:
+    name = f"images/{'wing_' * 30}.jpg"
+    with (dataset / "metadata.csv").open("a") as file:
+        file.write(f"{name},Ino_ino\n")
+    said = kinlens("check", dataset, "--no-pictures")
+    assert f"no file {name}" in said.err
+
+
 def test_a_folder_without_faults_is_said_to_be_whole(kinlens: Command, dataset: Path) -> None:
     text = (dataset / "metadata.csv").read_text().replace("statces", "statices")
     (dataset / "metadata.csv").write_text(text)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import unicodedata
 from pathlib import Path
 
 import numpy as np
@@ -103,6 +104,20 @@ def test_missing_files_name_the_nearest(tmp_path: Path) -> None:
     assert [row for _f, row, _r in problems(collection, "outside")] == ["metadata.csv row 6"]
     unlisted = {file for file, _row, _reason in problems(collection, "unlisted")}
     assert unlisted == {"images/IMG_0001.JPG", "images/left_wing.jpg"}
+
+
+def test_accents_in_pieces_are_told_and_listed_files_are_not_suggested(tmp_path: Path) -> None:
+    whole = unicodedata.normalize("NFC", "Brå.jpg")
+    dataset(
+        tmp_path,
+        images=(unicodedata.normalize("NFD", whole), "wing_1.jpg"),
+        metadata_csv=(
+            f"image,species\nimages/{whole},x\nimages/wing_1.jpg,x\nimages/wing_2.jpg,x\n"
+        ),
+    )
+    found = {file: why for file, _row, why in problems(read_collection(tmp_path), "missing-file")}
+    assert "differs in how its accents are stored" in found[f"images/{whole}"]
+    assert found["images/wing_2.jpg"] == "no file images/wing_2.jpg"
 
 
 def test_links_that_lead_out_are_inside(tmp_path: Path) -> None:
