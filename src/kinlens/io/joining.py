@@ -52,8 +52,8 @@ def open_names(specimens: SpecimenTable, *, file: str) -> list[Problem]:
         return []
     names = sorted(set(specimens.frame.loc[is_open, "species"]))
     reason = (
-        f"{int(is_open.sum()):,} pictures have names that leave the species open "
-        f"({listing(names)}); each name is taken for a species of its own, and empty cells would "
+        f"names that leave the species open ({listing(names)}; pictures in all: "
+        f"{int(is_open.sum()):,}); each is taken for a species of its own, and empty cells would "
         "leave these pictures unnamed"
     )
     return [Problem("note", "open-name", file, "", reason)]

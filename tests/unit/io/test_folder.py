@@ -254,7 +254,7 @@ def test_names_that_leave_the_species_open_are_noted(tmp_path: Path) -> None:
     ((file, _row, reason),) = problems(read_collection(folder), "open-name")
     assert file == "metadata.csv"
     assert reason.startswith(
-        "2 pictures have names that leave the species open (Ino_cf._ino, Ino_sp.); each"
+        "names that leave the species open (Ino_cf._ino, Ino_sp.; pictures in all: 2); each"
     )
 
 
