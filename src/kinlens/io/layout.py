@@ -9,6 +9,7 @@ from collections.abc import Collection as Some
 from pathlib import Path
 
 from kinlens.errors import nearest_names
+from kinlens.io.images import SUFFIXES
 from kinlens.records.collection import Problem
 
 __all__ = ["PARTS", "find_part", "find_unread"]
@@ -25,7 +26,7 @@ PARTS: dict[str, tuple[str, ...]] = {
 }
 """The file names of each part; of several that are there the first is read."""
 
-# Written into the folder by kinlens itself, or named like a part in plain words.
+# Written into the folder by kinlens itself.
 _OURS = frozenset(("mismatches.tsv", "skipped.tsv"))
 _STEMS = sorted({name.split(".")[0] for names in PARTS.values() for name in names})
 
@@ -54,7 +55,10 @@ def find_unread(folder: Path, read: Some[str]) -> list[Problem]:
     found = []
     for path in sorted(folder.iterdir()):
         name = path.name
-        if name in read or name in _OURS or name.startswith((".", "~")) or not path.is_file():
+        is_picture = path.suffix.lower() in SUFFIXES
+        if name in read or name in _OURS or is_picture or name.startswith((".", "~")):
+            continue
+        if not path.is_file():
             continue
         near = nearest_names(name.split(".")[0], _STEMS, most=1)
         if not near:

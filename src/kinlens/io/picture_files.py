@@ -136,6 +136,7 @@ class _Folders:
     def __init__(self, listed: set[str]) -> None:
         self._listed = listed
         self._names: dict[Path, list[str]] = {}
+        self._free_names: dict[Path, list[str]] = {}
         self._by_letters: dict[Path, dict[str, str]] = {}
         self._n_compared = 0
 
@@ -162,13 +163,16 @@ class _Folders:
         self._n_compared += 1
         if self._n_compared > _MOST_COMPARED:
             return f"no file {shown}"
-        free = [
-            name
-            for name in self.names(file.parent)
-            if os.path.abspath(file.parent / name) not in self._listed
-        ]
-        near = nearest_names(file.name, free, most=1)
+        near = nearest_names(file.name, self._free(file.parent), most=1)
         return f"no file {shown}" + (f"; there is {near[0]}" if near else "")
+
+    def _free(self, folder: Path) -> list[str]:
+        if folder not in self._free_names:
+            whole = os.path.abspath(folder)
+            self._free_names[folder] = [
+                name for name in self.names(folder) if os.path.join(whole, name) not in self._listed
+            ]
+        return self._free_names[folder]
 
     def _with_letters(self, folder: Path) -> dict[str, str]:
         if folder not in self._by_letters:

@@ -231,7 +231,14 @@ def test_ids_that_are_species_are_taken_for_such_and_others_missed(tmp_path: Pat
 
 def test_files_that_go_by_another_name_are_named(tmp_path: Path) -> None:
     dataset(tmp_path, metadata_csv="image,species\nimages/a.jpg,Ino ino\n", images=("a.jpg",))
-    for name in ("metadata.tsv", "Trees.nwk", "sequences.fa", "notes.txt", ".metadata.csv"):
+    for name in (
+        "metadata.tsv",
+        "Trees.nwk",
+        "sequences.fa",
+        "notes.txt",
+        ".metadata.csv",
+        "tree1.jpg",
+    ):
         (tmp_path / name).write_text("")
     found = {file: reason for file, _row, reason in problems(read_collection(tmp_path), "unread")}
     assert found == {
