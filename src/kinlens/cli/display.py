@@ -7,6 +7,7 @@ Bars appear on terminals only; in a log file each piece of work leaves one line.
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 from collections.abc import Iterator, Mapping
@@ -27,10 +28,13 @@ _PIPE_WIDTH = 10_000
 
 
 def stderr_console() -> Console:
-    """Return a console that writes to stderr; in a pipe, rows of tables are never folded."""
+    """Return a console that writes to stderr.
+
+    In a pipe rows of tables are not folded, unless ``COLUMNS`` says how wide they may be.
+    """
     from rich.console import Console
 
-    width = None if sys.stderr.isatty() else _PIPE_WIDTH
+    width = None if sys.stderr.isatty() or "COLUMNS" in os.environ else _PIPE_WIDTH
     return Console(stderr=True, highlight=False, soft_wrap=True, width=width)
 
 

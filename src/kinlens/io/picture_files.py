@@ -163,7 +163,9 @@ class _Folders:
         self._n_compared += 1
         if self._n_compared > _MOST_COMPARED:
             return f"no file {shown}"
-        near = nearest_names(file.name, self._free(file.parent), most=1)
+        # The same name with another ending is meant, whoever else names it.
+        kin = [name for name in self.names(file.parent) if Path(name).stem == file.stem]
+        near = kin or nearest_names(file.name, self._free(file.parent), most=1)
         return f"no file {shown}" + (f"; there is {near[0]}" if near else "")
 
     def _free(self, folder: Path) -> list[str]:

@@ -162,7 +162,10 @@ def test_check_prints_the_join_and_writes_what_misses(kinlens: Command, dataset:
     assert said.err.endswith("cannot be used: tree.nwk. Each is explained above.\n")
 
 
-def test_rows_are_whole_in_a_pipe(kinlens: Command, dataset: Path) -> None:
+def test_rows_are_whole_in_a_pipe(
+    kinlens: Command, dataset: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("COLUMNS")
     name = f"images/{'wing_' * 30}.jpg"
     with (dataset / "metadata.csv").open("a") as file:
         file.write(f"{name},Ino_ino\n")
