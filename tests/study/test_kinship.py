@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from kinlens.config import build_config
 from kinlens.errors import InputError, UsageError
 from kinlens.geometry.patristic import patristic_distances
 from kinlens.io.folder import read_collection
@@ -217,10 +218,9 @@ def test_raw_features_are_a_rotation_of_standardised_means() -> None:
     np.testing.assert_allclose(table @ table.T, wanted @ wanted.T, atol=1e-9)
 
 
-def test_an_unknown_model_is_refused(tmp_path: Path) -> None:
+def test_an_unknown_model_is_refused() -> None:
     with pytest.raises(UsageError, match="ridge"):
-        run(collection_of(odd_tree()), KinshipConfig(models=("rigde",)), RandomStreams(0),
-            Resources())  # fmt: skip
+        build_config(KinshipConfig, {"models": ["rigde"]})
 
 
 @pytest.fixture(scope="module")

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from kinlens.config import build_config
 from kinlens.errors import InputError, UsageError
 from kinlens.evaluate.multilabel import LabelAnswers, LabelScores
 from kinlens.io.convert import hpa_kaggle
@@ -326,10 +327,9 @@ def test_wrong_settings_are_refused(planted, settings, words):
         prepared(planted, **settings)
 
 
-def test_an_unknown_model_and_a_folder_without_labels_are_refused(planted, world):
-    config = QUICK.model_copy(update={"models": ("flatt",)})
+def test_an_unknown_model_and_a_folder_without_labels_are_refused(world):
     with pytest.raises(UsageError, match="Did you mean 'flat'"):
-        run(read_collection(planted), config, RandomStreams(0), Resources())
+        build_config(LocationConfig, {"models": ["flatt"]})
     table = pd.read_csv(world / "metadata.csv").drop(columns="labels")
     table.to_csv(world / "metadata.csv", index=False)
     with pytest.raises(InputError, match="needs a column 'labels'"):

@@ -1,4 +1,4 @@
-"""Log densities of many points under many Gaussians whose axes are independent."""
+"""Log densities and distances of many points from many Gaussians whose axes are independent."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 
 from kinlens.typing import FloatArray
 
-__all__ = ["log_densities"]
+__all__ = ["log_densities", "mean_squares"]
 
 # Numbers in one block of points by Gaussians.
 _BLOCK = 4_000_000
@@ -40,3 +40,24 @@ def log_densities(points: FloatArray, means: FloatArray, variances: FloatArray) 
         squares = (block**2) @ weights.T - 2.0 * block @ (means * weights).T
         out[start : start + step] = -0.5 * (squares + constant)
     return out
+
+
+def mean_squares(points: FloatArray, means: FloatArray, variances: FloatArray) -> FloatArray:
+    """Return the mean over axes of the squared distance, in variances: 1 is as expected.
+
+    Parameters
+    ----------
+    points, means, variances
+        As for `log_densities`.
+
+    Returns
+    -------
+    FloatArray of shape (n, m)
+
+    Examples
+    --------
+    >>> mean_squares(np.zeros((1, 2)), np.array([[0.0, 0.0], [2.0, 4.0]]), np.full((2, 2), 4.0))
+    array([[0. , 2.5]])
+    """
+    squares = -2.0 * log_densities(points, means, variances) - np.log(variances).sum(axis=1)
+    return np.asarray(squares / max(points.shape[1], 1))

@@ -21,7 +21,7 @@ from kinlens.errors import InputError, UsageError
 from kinlens.evaluate.groups import unit_codes
 from kinlens.models.discriminant import Discriminant, check_options, fit_discriminant
 from kinlens.models.evolving_means import Evolution, fit_evolution, infer_states
-from kinlens.models.gaussian_density import log_densities
+from kinlens.models.gaussian_density import log_densities, mean_squares
 from kinlens.models.labels import class_codes
 from kinlens.models.lineage import Lineages
 from kinlens.models.newcomers import Newcomers, place_newcomers
@@ -248,6 +248,19 @@ class PhylogeneticPrototypes(ClassifierMixin, TransformerMixin, BaseEstimator):
     def class_scores(self, X: AnyArray) -> FloatArray:
         """Return the log density of each picture under each species, shape (n, n_classes)."""
         return log_densities(self.transform(X), self.means_, self.spread + self.variances_)
+
+    def oddness(self, X: AnyArray) -> FloatArray:
+        """Return how far each picture is from the nearest species that has pictures.
+
+        Returns
+        -------
+        FloatArray of shape (n,)
+            The mean squared distance over axes, in predictive variances. A picture that is taken
+            like those learned from has about 1, and one in another light more on all axes.
+        """
+        seen = self.n_specimens_ > 0
+        variances = self.spread + self.variances_[seen]
+        return np.asarray(mean_squares(self.transform(X), self.means_[seen], variances).min(axis=1))
 
     def decision_function(self, X: AnyArray) -> FloatArray:
         """Return `class_scores`; for two classes their difference, shape (n,)."""

@@ -15,7 +15,7 @@ from scipy.special import log_expit, log_softmax, logsumexp
 
 from kinlens.typing import BoolArray, FloatArray, IntArray
 
-__all__ = ["SeenGate", "evidence", "fit_seen_gate", "matched_slope"]
+__all__ = ["SeenGate", "evidence", "fit_seen_gate", "matched_slope", "tempered"]
 
 # Draws the gate's slope towards the evidence as it is, with the weight of one picture.
 _PENALTY = 1e-2
@@ -26,7 +26,8 @@ class SeenGate:
     """How scores become calibrated log probabilities when some species have no pictures.
 
     The probability that a species with pictures is shown is a logistic function of the difference
-    between the best of both sides; within each side scores are scaled by one slope.
+    between the best of both sides; within each side scores are scaled by one slope, among species
+    with pictures after they were `tempered`.
 
     Parameters
     ----------
@@ -41,7 +42,7 @@ class SeenGate:
     slope: float = 1.0
     offset: float = 0.0
 
-    def __call__(self, scores: FloatArray, is_seen: BoolArray) -> FloatArray:
+    def __call__(self, scores: FloatArray, is_seen: BoolArray, oddness: FloatArray) -> FloatArray:
         """Return log probabilities, shape (n, n_classes).
 
         Parameters
@@ -50,24 +51,50 @@ class SeenGate:
             Log densities.
         is_seen : array of bool, shape (n_classes,)
             Which species were learned from.
+        oddness : array of float, shape (n,)
+            As for `tempered`.
 
         Examples
         --------
         >>> gate = SeenGate(slope=0.0)
         >>> scores = np.array([[0.0, 0.0, 500.0]])
-        >>> np.exp(gate(scores, np.array([True, True, False]))).tolist()
+        >>> np.exp(gate(scores, np.array([True, True, False]), np.ones(1))).tolist()
         [[0.25, 0.25, 0.5]]
         """
         out = np.empty(scores.shape)
+        among_seen = self.seen_slope * tempered(scores, oddness)
         if is_seen.all() or not is_seen.any():
-            slope = self.seen_slope if is_seen.all() else self.unseen_slope
-            return np.asarray(log_softmax(slope * scores, axis=1))
+            alone = among_seen if is_seen.all() else self.unseen_slope * scores
+            return np.asarray(log_softmax(alone, axis=1))
         odds = self.slope * evidence(scores, is_seen) + self.offset
-        out[:, is_seen] = log_softmax(self.seen_slope * scores[:, is_seen], axis=1)
+        out[:, is_seen] = log_softmax(among_seen[:, is_seen], axis=1)
         out[:, ~is_seen] = log_softmax(self.unseen_slope * scores[:, ~is_seen], axis=1)
         out[:, is_seen] += log_expit(odds)[:, None]
         out[:, ~is_seen] += log_expit(-odds)[:, None]
         return out
+
+
+def tempered(scores: FloatArray, oddness: FloatArray) -> FloatArray:
+    r"""Return log densities of each picture divided by :math:`(1 + o) / 2`, its oddness being o.
+
+    A picture in another light or pose is far from every species on all axes, and the differences
+    between its log densities grow with its distance; they say no more for that. The divisor is how
+    they grow under a multivariate t distribution with as many degrees of freedom as axes, which
+    leaves the variance of each picture open. The order of species stays.
+
+    Parameters
+    ----------
+    scores : array of float, shape (n, n_classes)
+        Log densities.
+    oddness : array of float, shape (n,)
+        Mean squared distance to the nearest species, in variances.
+
+    Examples
+    --------
+    >>> tempered(np.array([[-4.0, -8.0], [-4.0, -8.0]]), np.array([1.0, 3.0])).tolist()
+    [[-4.0, -8.0], [-2.0, -4.0]]
+    """
+    return np.asarray(2.0 * scores / (1.0 + oddness)[:, None])
 
 
 def evidence(scores: FloatArray, is_seen: BoolArray) -> FloatArray:
@@ -78,8 +105,10 @@ def evidence(scores: FloatArray, is_seen: BoolArray) -> FloatArray:
 
     Parameters
     ----------
-    scores, is_seen
-        As for `SeenGate`.
+    scores : array of float, shape (n, n_classes)
+        Log densities.
+    is_seen : array of bool, shape (n_classes,)
+        Which species were learned from.
     """
     gap = logsumexp(scores[:, is_seen], axis=1) - logsumexp(scores[:, ~is_seen], axis=1)
     return np.asarray(np.sign(gap) * np.log1p(np.abs(gap)))
@@ -116,7 +145,11 @@ def matched_slope(scores: FloatArray, truth: IntArray) -> float:
 
 
 def fit_seen_gate(
-    scores: FloatArray, truth: IntArray, is_seen: BoolArray, weights: FloatArray
+    scores: FloatArray,
+    truth: IntArray,
+    is_seen: BoolArray,
+    weights: FloatArray,
+    oddness: FloatArray,
 ) -> SeenGate:
     """Fit the gate on held-out pictures of species of both sides.
 
@@ -130,6 +163,8 @@ def fit_seen_gate(
         Which species that model learned from.
     weights : array of float, shape (n,)
         How much each picture counts in the weighing of the two sides.
+    oddness : array of float, shape (n,)
+        As for `tempered`.
 
     Returns
     -------
@@ -139,11 +174,11 @@ def fit_seen_gate(
     """
     own_side = is_seen[truth]
     slopes = []
-    for side in (True, False):
+    for side, within in ((True, tempered(scores, oddness)), (False, scores)):
         rows, columns = own_side == side, is_seen == side
         place = np.cumsum(columns) - 1
         slopes.append(
-            matched_slope(scores[rows][:, columns], place[truth[rows]])
+            matched_slope(within[rows][:, columns], place[truth[rows]])
             if rows.any() and columns.sum() > 1
             else 1.0
         )

@@ -41,7 +41,7 @@ __all__ = [
     "predict",
 ]
 
-_FORMAT = 2
+_FORMAT = 3
 
 
 class AnsweringConfig(Protocol):
@@ -122,7 +122,8 @@ class RareModel:
         centred, views = self._without_view(np.asarray(vectors, dtype=np.float64))
         prototypes = self.prototypes
         scores = prototypes.class_scores(centred)
-        probabilities = np.exp(self.gate(scores, prototypes.n_specimens_ > 0))
+        oddness = prototypes.oddness(centred)
+        probabilities = np.exp(self.gate(scores, prototypes.n_specimens_ > 0, oddness))
         placed = prototypes.place(centred)
         return RareAnswers(
             views=views,

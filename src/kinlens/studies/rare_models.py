@@ -15,9 +15,9 @@ import pandas as pd
 from scipy.optimize import minimize_scalar
 
 from kinlens.models.conformal import ConformalSets
-from kinlens.models.gaussian_density import log_densities
+from kinlens.models.gaussian_density import log_densities, mean_squares
 from kinlens.models.phylogenetic_prototypes import PhylogeneticPrototypes
-from kinlens.models.seen_gate import SeenGate, fit_seen_gate, matched_slope
+from kinlens.models.seen_gate import SeenGate, fit_seen_gate, matched_slope, tempered
 from kinlens.records.taxonomy import Taxonomy
 from kinlens.records.tree import Tree
 from kinlens.rng import RandomStreams
@@ -55,6 +55,8 @@ NETWORKS = (
 # How much withheld species count in what is chosen. By their number they would count so little
 # that the best choice is never to name them.
 _UNSEEN_WEIGHT = 0.3
+# Specimens of a species that has more are spared, each in one of so many folds.
+_SPARED, _FOLDS = 2, 4
 # Judged specimens of learned species above which choices go by accuracy.
 _ENOUGH = 30
 
@@ -165,8 +167,7 @@ def fit_models(
     for name in PROTOTYPES:
         tree, taxonomy = trees[name]
         model, gate = learners.under(tree, taxonomy, noises)
-        scores = log_densities(test, model.means_, model.spread + model.variances_)
-        namings[name] = Naming(name, model.classes_, gate(scores, model.n_specimens_ > 0))
+        namings[name] = Naming(name, model.classes_, _weighed(model, gate, task, split.test))
         gates[name] = gate
         if name == "prototypes":
             fitted = model
@@ -240,18 +241,23 @@ class _Learners:
     hearing: _Hearing
     inner: PhylogeneticPrototypes
     outer: PhylogeneticPrototypes
+    folds: tuple[tuple[PhylogeneticPrototypes, IntArray], ...]
 
     @classmethod
     def of(cls, task: RareTask, split: RareSplit, streams: RandomStreams) -> _Learners:
-        hearing = _hearing(task, split, streams)
-        # Validation pictures are never learned from, so that what they calibrate is this model.
-        inner, outer = (
-            PhylogeneticPrototypes(candidates=task.names).fit(
+        def learn(rows: IntArray) -> PhylogeneticPrototypes:
+            return PhylogeneticPrototypes(candidates=task.names).fit(
                 task.vectors[rows], task.species[rows], task.specimens[rows]
             )
-            for rows in (hearing.learned, split.train)
+
+        hearing = _hearing(task, split, streams)
+        # Validation pictures are never learned from, so that what they calibrate is this model.
+        inner, outer = learn(hearing.learned), learn(split.train)
+        folds = tuple(
+            (learn(np.setdiff1d(split.train, held)), held)
+            for held in _spared(task, split.train, streams)
         )
-        return cls(task, split, hearing, inner, outer)
+        return cls(task, split, hearing, inner, outer, folds)
 
     def under(
         self, tree: Tree | None, taxonomy: Taxonomy | None, noises: tuple[float, ...]
@@ -261,7 +267,15 @@ class _Learners:
         model = self.outer.with_kinship(
             tree, taxonomy=taxonomy, noise=judged.noise, spread=judged.spread
         )
-        return model, _recalibrated(gate, model, self.task, self.split)
+        heard = [(model, self.split.validation)]
+        heard += [
+            (
+                fold.with_kinship(tree, taxonomy=taxonomy, noise=model.noise, spread=model.spread),
+                held,
+            )
+            for fold, held in self.folds
+        ]
+        return model, _recalibrated(gate, heard, self.task)
 
 
 Trees = dict[str, tuple[Tree | None, Taxonomy | None]]
@@ -337,9 +351,12 @@ def _chosen(
             tried = (1.0, float(np.sqrt(max(likeliest, 1.0))), likeliest)
         for spread in tried:
             model = model.with_spread(spread)
-            scores = log_densities(points, model.means_, spread + model.variances_)
-            gate = fit_seen_gate(scores, column, is_seen, weights)
-            found = gate(scores, is_seen)
+            variances = spread + model.variances_
+            scores = log_densities(points, model.means_, variances)
+            squares = mean_squares(points, model.means_[is_seen], variances[is_seen])
+            oddness = squares.min(axis=1)
+            gate = fit_seen_gate(scores, column, is_seen, weights, oddness)
+            found = gate(scores, is_seen, oddness)
             # Of equals the one that gives more probability to what is true wins.
             sure = np.maximum(found[np.arange(len(truth)), column], -50.0)
             worth = float((weights * ((found.argmax(axis=1) == column) + 1e-3 * sure)).sum())
@@ -387,19 +404,48 @@ def _likeliest_spread(
     return float(np.exp(minimize_scalar(cost, bounds=(-2.0, 10.0), method="bounded").x))
 
 
+def _spared(task: RareTask, train: IntArray, streams: RandomStreams) -> list[IntArray]:
+    """Deal up to two specimens of each species that trains on several to folds; return their rows.
+
+    At most one of a species is in a fold, so that without them a fold learns of the same species,
+    and nearly as well. Validation alone is too little to tell a slope by.
+    """
+    rng = streams.generator("spared")
+    held: list[list[IntArray]] = [[] for _ in range(_FOLDS)]
+    number = 0
+    for name in sorted(set(task.species[train])):
+        rows = train[task.species[train] == name]
+        own = rng.permutation(np.unique(task.specimens[rows]))
+        for specimen in own[: min(len(own) - 1, _SPARED)]:
+            held[number % _FOLDS].append(rows[task.specimens[rows] == specimen])
+            number += 1
+    return [np.sort(np.concatenate(parts)) for parts in held if parts]
+
+
 def _recalibrated(
-    gate: SeenGate, model: PhylogeneticPrototypes, task: RareTask, split: RareSplit
+    gate: SeenGate, heard: list[tuple[PhylogeneticPrototypes, IntArray]], task: RareTask
 ) -> SeenGate:
-    """Fit the slope among learned species again, by the final model on validation pictures."""
-    rows = split.validation
-    is_seen = model.n_specimens_ > 0
-    names = model.classes_[is_seen].astype(str)
-    rows = rows[np.isin(task.species[rows].astype(str), names)]
-    if not len(rows) or len(names) < 2:
+    """Fit the slope among learned species again, each model on pictures it did not learn from."""
+    is_seen = heard[0][0].n_specimens_ > 0
+    names = heard[0][0].classes_[is_seen].astype(str)
+    scores, truth = [], []
+    for model, held in heard:
+        rows = held[np.isin(task.species[held].astype(str), names)]
+        if len(rows):
+            among = model.class_scores(task.vectors[rows])[:, is_seen]
+            scores.append(tempered(among, model.oddness(task.vectors[rows])))
+            truth.append(np.searchsorted(names, task.species[rows].astype(str)))
+    if not scores or len(names) < 2:
         return gate
-    scores = model.class_scores(task.vectors[rows])
-    truth = np.searchsorted(names, task.species[rows].astype(str))
-    return replace(gate, seen_slope=matched_slope(scores[:, is_seen], truth))
+    return replace(gate, seen_slope=matched_slope(np.vstack(scores), np.concatenate(truth)))
+
+
+def _weighed(
+    model: PhylogeneticPrototypes, gate: SeenGate, task: RareTask, rows: IntArray
+) -> FloatArray:
+    """Return calibrated log probabilities of pictures, shape (rows, n_classes)."""
+    X = task.vectors[rows]
+    return gate(model.class_scores(X), model.n_specimens_ > 0, model.oddness(X))
 
 
 def _candidate_sets(
@@ -414,7 +460,7 @@ def _candidate_sets(
     truth = np.searchsorted(judged.classes_.astype(str), task.species[rows].astype(str))
     scores = np.zeros((0, len(judged.classes_)))
     if len(rows):
-        scores = gate(judged.class_scores(task.vectors[rows]), judged.n_specimens_ > 0)
+        scores = _weighed(judged, gate, task, rows)
     return ConformalSets(error_rate).fit(np.exp(scores), truth, task.specimens[rows])
 
 
