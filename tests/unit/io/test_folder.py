@@ -253,6 +253,17 @@ def test_files_that_go_by_another_name_are_named(tmp_path: Path) -> None:
         read_collection(tmp_path / "only")
 
 
+def test_files_of_a_missing_parts_ending_are_noted(tmp_path: Path) -> None:
+    dataset(tmp_path, genes_csv="species,g1\nIno_ino,1\n", COI_fasta=">a\nA\n", list_csv="a\n")
+    # As on a disk where capitals do not count.
+    (tmp_path / "Genes.csv").hardlink_to(tmp_path / "genes.csv")
+    found = problems(read_collection(tmp_path), "unread")
+    reason = "not read; this part is looked for as sequences.fasta or sequences.fasta.gz"
+    assert found == [("COI.fasta", "", reason)]
+    dataset(tmp_path, sequences_fasta=">a\nA\n")
+    assert not problems(read_collection(tmp_path), "unread")
+
+
 def test_names_that_leave_the_species_open_are_noted(tmp_path: Path) -> None:
     names = ["Ino sp.", "Ino cf. ino", "Ino spinosa", "unknown", "Ino affinis"]
     rows = "".join(f"images/{number}.jpg,{name}\n" for number, name in enumerate(names))
