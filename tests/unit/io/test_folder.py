@@ -283,6 +283,13 @@ def test_a_table_on_its_side_is_noted(tmp_path: Path) -> None:
     assert (file, reason[:28]) == ("genes.csv", "2 of its columns are species")
 
 
+def test_a_species_that_is_read_as_names_of_columns_is_noted(tmp_path: Path) -> None:
+    tables = {"genes_csv": "Ino ino,0,1\nIno statices,1,1\n", "traits_csv": "Ino ino,3\nx,4\n"}
+    found = problems(read_collection(dataset(tmp_path, tree_nwk=TREE, **tables)), "header")
+    assert [file for file, _row, _reason in found] == ["genes.csv", "traits.csv"]
+    assert found[0][2].startswith("row 1 begins with the species Ino_ino")
+
+
 def test_sequences_without_a_row_are_named(tmp_path: Path) -> None:
     dataset(
         tmp_path,
