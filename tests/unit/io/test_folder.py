@@ -120,6 +120,22 @@ def test_accents_in_pieces_are_told_and_listed_files_are_not_suggested(tmp_path:
     assert found["images/wing_2.jpg"] == "no file images/wing_2.jpg"
 
 
+@pytest.mark.parametrize(
+    ("given", "hint"),
+    [
+        ("Images", "there is images, which differs in upper and lower case"),
+        ("image", "there is images"),
+        ("images/Å", f"there is {unicodedata.normalize('NFD', 'Å')}, which differs in how its acc"),
+    ],
+)
+def test_another_folder_is_suggested(tmp_path: Path, given: str, hint: str) -> None:
+    table = f"image,species\nimages/a.jpg,x\n{given}/b.jpg,x\n"
+    dataset(tmp_path, metadata_csv=table)
+    (tmp_path / "images" / unicodedata.normalize("NFD", "Å")).mkdir()
+    ((file, _row, reason),) = problems(read_collection(tmp_path), "missing-file")
+    assert reason.startswith(f"no file {file}; {hint}")
+
+
 def test_links_that_lead_out_are_inside(tmp_path: Path) -> None:
     store = tmp_path / "store"
     dataset(store, images=("a.jpg",))
