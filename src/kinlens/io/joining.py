@@ -22,8 +22,8 @@ __all__ = [
     "shared_specimens",
 ]
 
-# Words of open nomenclature in a name whose blanks are underscores.
-_OPEN_NAME = re.compile(r"(?:^|_)(?:spp?|cf|aff|nr|indet)\.?\d*(?:_|$)", re.I)
+# Words of open nomenclature in a name whose blanks are underscores, with or without a number.
+_OPEN_NAME = re.compile(r"(?:^|_)(?:spp?|spec|cf|aff|nr|indet)(?:\.[^_]*|\d*)(?:_|$)|\?", re.I)
 
 
 def shared_specimens(specimens: SpecimenTable, *, file: str) -> list[Problem]:

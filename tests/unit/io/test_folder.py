@@ -281,14 +281,16 @@ def test_files_of_a_missing_parts_ending_are_noted(tmp_path: Path) -> None:
 
 
 def test_names_that_leave_the_species_open_are_noted(tmp_path: Path) -> None:
-    names = ["Ino sp.", "Ino cf. ino", "Ino spinosa", "unknown", "Ino affinis"]
+    names = ["Ino sp.", "Ino cf. ino", "Ino spinosa", "unknown", "Ino affinis", "Ino special"]
+    names += ["Ino spec.", "Ino cf.ino", "Ino sp.A", "Ino sp2", "Ino ino?"]
     rows = "".join(f"images/{number}.jpg,{name}\n" for number, name in enumerate(names))
-    images = tuple(f"{number}.jpg" for number in range(5))
+    images = tuple(f"{number}.jpg" for number in range(len(names)))
     folder = dataset(tmp_path, metadata_csv=f"image,species\n{rows}", images=images)
     ((file, _row, reason),) = problems(read_collection(folder), "open-name")
     assert file == "metadata.csv"
     assert reason.startswith(
-        "names that leave the species open (Ino_cf._ino, Ino_sp.; pictures in all: 2); each"
+        "names that leave the species open (Ino_cf._ino, Ino_cf.ino, Ino_ino?, Ino_sp., Ino_sp.A "
+        "and 2 more; pictures in all: 7); each"
     )
 
 
