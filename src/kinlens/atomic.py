@@ -54,8 +54,7 @@ _USER_CAN_MEND = {
     errno.EPERM,
     errno.EROFS,
 }
-_NO_ROOM = "Free some space or choose another place with --out."
-_REMEDY = dict.fromkeys((errno.EDQUOT, errno.EFBIG, errno.ENOSPC), _NO_ROOM)
+_NO_ROOM = {errno.EDQUOT, errno.EFBIG, errno.ENOSPC}
 _DIGEST_BYTES = 16
 
 
@@ -97,9 +96,10 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     except OSError as error:
         if error.errno not in _USER_CAN_MEND or not _is_about(error, part, path):
             raise
+        remedy = "Free some space or choose" if error.errno in _NO_ROOM else "Choose"
         raise UsageError(
-            f"{path}: cannot be written: {error.strerror}. "
-            f"{_REMEDY.get(error.errno or 0, 'Choose another place with --out.')}"
+            f"{path}: cannot be written: {error.strerror}. {remedy} another place; most commands "
+            "take it as --out."
         ) from error
     finally:
         _remove(part)

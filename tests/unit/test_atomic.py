@@ -85,7 +85,7 @@ def test_a_full_disk_is_said_and_leaves_nothing(
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(os, "fsync", refuse)
-    with pytest.raises(UsageError, match=r"a\.csv: cannot be written: No space left on device"):
+    with pytest.raises(UsageError, match=r"a\.csv: cannot be written: No space.*Free some"):
         write_frame(tmp_path / "a.csv", pd.DataFrame({"a": [1]}))
     assert names(tmp_path) == []
 
@@ -102,7 +102,7 @@ def test_a_disk_that_fills_up_while_writing_is_said() -> None:
 
 def test_a_parent_that_is_a_file_is_said(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(UsageError, match="cannot be written"):
+    with pytest.raises(UsageError, match=r"cannot be written: [\w ]+\. Choose another place"):
         write_text(tmp_path / "file" / "a.txt", "x")
 
 

@@ -102,7 +102,7 @@ def listen(host: str, port: int) -> socket.socket:
             opened.listen(128)
         except (OSError, OverflowError) as error:
             opened.close()
-            reason = str(error)
+            reason = getattr(error, "strerror", None) or str(error)
             continue
         return opened
     raise UsageError(

@@ -15,6 +15,7 @@ from pathlib import Path
 from kinlens.errors import InputError
 
 __all__ = [
+    "HEADER_FIRST",
     "DelimitedLines",
     "guess_delimiter",
     "read_delimited",
@@ -22,6 +23,12 @@ __all__ = [
     "read_utf8",
     "tidy_label",
 ]
+
+HEADER_FIRST = (
+    "Row 1 has to name every column: write such a row if there is none, and delete titles and "
+    "remarks above it."
+)
+"""What to do about a table whose first row does not look like a header."""
 
 
 @dataclass(frozen=True, eq=False)

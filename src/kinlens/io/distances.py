@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import gzip
 import io
+import re
 from pathlib import Path
 from typing import IO
 
@@ -23,6 +24,10 @@ from kinlens.typing import FloatArray
 
 __all__ = ["names_path", "read_distances", "write_distances"]
 
+_NAMES_FIRST = (
+    "The first row and the first column hold the names; delete titles and remarks above them."
+)
+
 
 def read_distances(path: str | Path) -> DistanceMatrix:
     r"""Read a labelled square matrix of distances.
@@ -31,8 +36,8 @@ def read_distances(path: str | Path) -> DistanceMatrix:
     ----------
     path : path
         A table whose first row and first column hold the same names in the same order, whatever
-        the corner says; or a ``.npy`` file beside which `names_path` holds one name a line. A
-        float64 ``.npy`` stays on disk and is mapped into memory.
+        the corner says, if not 0; or a ``.npy`` file beside which `names_path` holds one name a
+        line. A float64 ``.npy`` stays on disk and is mapped into memory.
 
     Returns
     -------
@@ -42,7 +47,7 @@ def read_distances(path: str | Path) -> DistanceMatrix:
     Raises
     ------
     InputError
-        When the file cannot be read, names are blank, repeated or differ between rows and
+        When the file cannot be read, names are missing, blank, repeated or differ between rows and
         columns, or a cell is not a number, negative, unlike its mirror image, or on the diagonal
         and not 0. The message names the cell by row, column and value.
 
@@ -127,19 +132,24 @@ def _read_npy(path: Path) -> tuple[tuple[str, ...], FloatArray]:
 
 def _read_table(path: Path) -> tuple[tuple[str, ...], FloatArray]:
     table = read_delimited(path)
-    columns = tuple(tidy_label(name) for name in table.cells(0)[1:])
+    corner, *others = table.cells(0)
+    columns = tuple(map(tidy_label, others))
     if not columns:
         raise InputError(
-            "a table with one column is no square matrix",
-            where=path,
-            remedy="The first row and the first column hold the names.",
+            "a table with one column is no square matrix", where=path, remedy=_NAMES_FIRST
         )
+    if re.fullmatch(r"0+(\.0*)?", corner):
+        raise InputError("row 1 holds distances", where=path, remedy=_NAMES_FIRST)
     blank = [f"column {number}" for number, name in enumerate(columns, start=2) if not name]
     if blank:
-        raise InputError("columns without a name", where=path, offenders=blank)
+        raise InputError("columns without a name", where=path, offenders=blank, remedy=_NAMES_FIRST)
     n_rows = len(table.lines) - 1
     if n_rows != len(columns):
-        raise InputError(f"{n_rows:,} rows but {len(columns):,} columns of distances", where=path)
+        raise InputError(
+            f"{n_rows:,} rows but {len(columns):,} columns of distances",
+            where=path,
+            remedy=_NAMES_FIRST,
+        )
     values = np.empty((n_rows, n_rows))
     delimiter = table.delimiter.encode()
     for row in range(n_rows):

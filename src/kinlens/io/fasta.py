@@ -16,6 +16,7 @@ from typing import Any
 
 from kinlens.errors import InputError, UsageError, did_you_mean
 from kinlens.io.compressed import written_atomically
+from kinlens.io.delimited import HEADER_FIRST
 from kinlens.io.metadata import read_table
 from kinlens.records.sequences import (
     ALPHABETS,
@@ -214,7 +215,7 @@ def read_sequence_species(path: str | Path) -> dict[str, str]:
             raise InputError(
                 f"no column {column!r}",
                 where=path,
-                remedy=did_you_mean(column, [str(name) for name in frame.columns]),
+                remedy=f"{did_you_mean(column, list(map(str, frame.columns)))} {HEADER_FIRST}",
             )
     ids = frame["id"].str.strip().tolist()
     blank = [f"line {row}" for row, name in enumerate(ids, start=2) if not name]

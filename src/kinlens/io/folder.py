@@ -24,10 +24,10 @@ from kinlens.io.genes import read_genes, read_traits
 from kinlens.io.joining import (
     find_all_mismatches,
     known_species,
+    odd_tables,
     open_names,
     other_rank,
     shared_specimens,
-    turned_tables,
 )
 from kinlens.io.layout import find_part, find_unread
 from kinlens.io.metadata import MetadataTable, read_metadata, write_metadata
@@ -136,7 +136,7 @@ def read_collection(folder: str | Path) -> Collection:
     collection = _with_named_sequences(collection, reader)
     reader.problems += [
         *other_rank(collection, reader.files),
-        *turned_tables(collection, reader.files),
+        *odd_tables(collection, reader.files),
         *unread,
     ]
     return replace(

@@ -21,7 +21,7 @@ import pandas as pd
 from kinlens.atomic import write_frame
 from kinlens.errors import InputError, UsageError, listing
 from kinlens.io.compressed import written_atomically
-from kinlens.io.delimited import read_delimited, tidy_label
+from kinlens.io.delimited import HEADER_FIRST, read_delimited, tidy_label
 from kinlens.io.metadata import read_table
 from kinlens.typing import Float32Array
 
@@ -76,9 +76,6 @@ def read_genes(path: str | Path) -> pd.DataFrame:
     path = Path(path)
     table = _read_parquet(path) if path.suffix == ".parquet" else _read_text(path)
     _refuse_bad_names(path, table.labels)
-    blank = [f"column {number}" for number, gene in enumerate(table.genes, start=2) if not gene]
-    if blank:
-        raise InputError("genes without a name", where=path, offenders=blank)
     kept, genes, notes = _distinct_genes(table.genes, table.cells)
     frame = pd.DataFrame(
         table.cells if len(kept) == len(table.genes) else table.cells[:, kept],
@@ -150,7 +147,7 @@ def read_traits(path: str | Path) -> pd.DataFrame:
     path = Path(path)
     cells, notes = read_table(path)
     if len(cells.columns) < 2:
-        raise InputError("no column of traits beside the names", where=path)
+        raise InputError("no column of traits beside the names", where=path, remedy=HEADER_FIRST)
     corner = str(cells.columns[0])
     labels = [tidy_label(str(label)) for label in cells[corner]]
     _refuse_bad_names(path, labels)
@@ -185,8 +182,9 @@ def _read_text(path: Path) -> _GeneTable:
         raise InputError(
             "no column of genes beside the names",
             where=path,
-            remedy="Rows are species or samples, columns are genes.",
+            remedy=f"Rows are species or samples, columns are genes. {HEADER_FIRST}",
         )
+    _refuse_blank_genes(path, genes)
     n_rows = len(table.lines) - 1
     if n_rows == 0:
         raise InputError("no row below the header", where=path)
@@ -201,6 +199,7 @@ def _read_text(path: Path) -> _GeneTable:
                 f"row {label!r} (line {row + 2}) has {len(codes):,} cells beside its name, "
                 f"not {len(genes):,}",
                 where=path,
+                remedy=HEADER_FIRST if row == 0 else None,
             )
         if (is_wrong := codes == _WRONG).any():
             column = int(np.argmax(is_wrong))
@@ -250,6 +249,7 @@ def _read_parquet(path: Path) -> _GeneTable:
         raise InputError("no column of genes beside the names", where=path)
     labels = [tidy_label(str(label)) for label in frame.index]
     genes = [str(gene) for gene in frame.columns]
+    _refuse_blank_genes(path, genes)
     for gene, kind in zip(genes, frame.dtypes, strict=True):
         if not pd.api.types.is_numeric_dtype(kind):
             raise InputError(f"column {gene!r} holds {kind} values instead of 0 and 1", where=path)
@@ -259,6 +259,12 @@ def _read_parquet(path: Path) -> _GeneTable:
         row, column = (int(places[0]) for places in np.nonzero(wrong))
         raise _wrong_cell(path, labels[row], genes[column], f"{values[row, column]:g}")
     return _GeneTable(str(frame.index.name or "species"), labels, genes, values)
+
+
+def _refuse_blank_genes(path: Path, genes: Sequence[str]) -> None:
+    blank = [f"column {number}" for number, gene in enumerate(genes, start=2) if not gene]
+    if blank:
+        raise InputError("genes without a name", where=path, offenders=blank, remedy=HEADER_FIRST)
 
 
 def _distinct_genes(

@@ -16,14 +16,14 @@ from kinlens.records.specimens import SpecimenTable
 __all__ = [
     "find_all_mismatches",
     "known_species",
+    "odd_tables",
     "open_names",
     "other_rank",
     "shared_specimens",
-    "turned_tables",
 ]
 
-# Words of open nomenclature in a name whose blanks are underscores.
-_OPEN_NAME = re.compile(r"(?:^|_)(?:spp?|cf|aff|nr|indet)\.?\d*(?:_|$)", re.I)
+# Words of open nomenclature in a name whose blanks are underscores, with or without a number.
+_OPEN_NAME = re.compile(r"(?:^|_)(?:spp?|spec|cf|aff|nr|indet)(?:\.[^_]*|\d*)(?:_|$)|\?", re.I)
 
 
 def shared_specimens(specimens: SpecimenTable, *, file: str) -> list[Problem]:
@@ -83,17 +83,23 @@ def other_rank(collection: Collection, files: list[str]) -> list[Problem]:
     return [Problem("note", "rank", "dataset.toml", "", reason)]
 
 
-def turned_tables(collection: Collection, files: list[str]) -> list[Problem]:
-    """Say so when species are the columns of a table instead of its rows."""
+def odd_tables(collection: Collection, files: list[str]) -> list[Problem]:
+    """Say so when a species stands in a table's header: at its beginning, or as a column."""
     known = known_species(collection)
     found = []
     for part in ("genes", "traits"):
         frame = getattr(collection, part)
-        if frame is None or known & set(map(str, frame.index)):
+        if frame is None:
             continue
+        file = next(name for name in files if name.startswith(f"{part}."))
+        if (first := tidy_label(str(frame.index.name))) in known:
+            reason = (
+                f"row 1 begins with the species {first}, and is taken for the names of columns; "
+                "write a row above it that names the columns"
+            )
+            found.append(Problem("note", "header", file, "", reason))
         turned = known & {tidy_label(str(name)) for name in frame.columns}
-        if turned:
-            file = next(name for name in files if name.startswith(f"{part}."))
+        if turned and not known & set(map(str, frame.index)):
             reason = (
                 f"{len(turned):,} of its columns are species and none of its rows is; "
                 f"turn the table, so that rows are species and columns are {part}"

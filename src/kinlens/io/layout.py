@@ -39,6 +39,8 @@ def find_part(folder: Path, part: str) -> Path | None:
 def find_unread(folder: Path, read: Some[str]) -> list[Problem]:
     """Note the files that look like a part of the dataset and were not read.
 
+    They do so by their name, or by an ending that one part alone has, when that was not found.
+
     Parameters
     ----------
     read : collection of str
@@ -53,17 +55,16 @@ def find_unread(folder: Path, read: Some[str]) -> list[Problem]:
     [('Metadata.xlsx', 'not read; this part is looked for as metadata.csv, metadat')]
     """
     found = []
+    # Of one file, "Metadata.csv" and "metadata.csv" are both names where capitals do not count.
+    were_read = [folder / name for name in read if (folder / name).is_file()]
     for path in sorted(folder.iterdir()):
         name = path.name
         is_picture = path.suffix.lower() in SUFFIXES
-        if name in read or name in _OURS or is_picture or name.startswith((".", "~")):
+        if name in _OURS or is_picture or name.startswith((".", "~")) or not path.is_file():
             continue
-        if not path.is_file():
+        names = _meant_names(name, read)
+        if not names or any(map(path.samefile, were_read)):
             continue
-        near = nearest_names(name.split(".")[0], _STEMS, most=1)
-        if not near:
-            continue
-        names = [name for part in PARTS.values() for name in part if name.startswith(f"{near[0]}.")]
         chosen = next((other for other in names if other in read), None)
         if name in names and chosen:
             reason = f"not read, because {chosen} is; remove one of the two"
@@ -71,6 +72,22 @@ def find_unread(folder: Path, read: Some[str]) -> list[Problem]:
             reason = f"not read; this part is looked for as {_listed(names)}"
         found.append(Problem("note", "unread", name, "", reason))
     return found
+
+
+def _meant_names(name: str, read: Some[str]) -> list[str]:
+    stem, _dot, ending = name.partition(".")
+    near = nearest_names(stem, _STEMS, most=1)
+    if near:
+        return [
+            other for part in PARTS.values() for other in part if other.startswith(f"{near[0]}.")
+        ]
+    parts = [
+        part
+        for part in PARTS.values()
+        if ending.lower() in [other.partition(".")[2] for other in part]
+    ]
+    is_wanted = len(parts) == 1 and not set(parts[0]) & set(read)
+    return list(parts[0]) if is_wanted else []
 
 
 def _listed(names: list[str]) -> str:

@@ -16,7 +16,7 @@ import pandas as pd
 
 from kinlens.atomic import write_frame
 from kinlens.errors import InputError, did_you_mean
-from kinlens.io.delimited import guess_delimiter, read_table_text
+from kinlens.io.delimited import HEADER_FIRST, guess_delimiter, read_table_text
 from kinlens.io.images import SUFFIXES
 from kinlens.records.collection import Problem
 from kinlens.records.specimens import SpecimenTable
@@ -42,7 +42,6 @@ DARWIN_CORE_COLUMNS = {
 }
 """Other names of the columns that kinlens understands, best first for each."""
 
-_HEADER_FIRST = "Row 1 has to name every column; delete titles and remarks above it."
 _UNDERSTOOD = ("image", "specimen", "labels", *RANKS)
 _KNOWN = (*_UNDERSTOOD, "view", "antibody", "field")
 
@@ -175,7 +174,9 @@ def _read_numbered(path: Path) -> tuple[pd.DataFrame, list[str]]:
     names = [name.strip() for name in rows[0]]
     repeated = sorted({name for name in names if names.count(name) > 1})
     if repeated:
-        raise InputError("columns that appear twice", where=path, offenders=repeated)
+        raise InputError(
+            "columns that appear twice", where=path, offenders=repeated, remedy=HEADER_FIRST
+        )
     numbers, body = [], []
     for number, row in enumerate(rows[1:], start=2):
         if any(cell.strip() for cell in row):
@@ -188,8 +189,8 @@ def _read_numbered(path: Path) -> tuple[pd.DataFrame, list[str]]:
             where=path,
             offenders=[f"row {number}" for number in ragged],
             remedy="A cell that holds the separator must stand in double quotes."
-            if len(names) > 1
-            else _HEADER_FIRST,
+            if 2 * len(ragged) < len(body)
+            else HEADER_FIRST,
         )
     frame = pd.DataFrame(body, columns=names, index=numbers, dtype=object)
     return frame, [*notes, *odd]
@@ -205,7 +206,7 @@ def _without_blank_columns(rows: list[list[str]], path: Path) -> list[list[str]]
             f"columns without a name, from the {width + 1}. on",
             where=path,
             offenders=[f"row {number}" for number in beyond],
-            remedy=_HEADER_FIRST,
+            remedy=HEADER_FIRST,
         )
     return [row[:width] + row[end:] for row in rows]
 
@@ -234,11 +235,12 @@ def _with_understood_names(
     taken |= set(renames.values())
     if "image" not in taken:
         is_picture = any(Path(name).suffix.lower() in SUFFIXES for name in frame.columns)
+        is_below = (frame == "image").to_numpy().any()
         raise InputError(
             "no column 'image'",
             where=path,
-            remedy="Row 1 looks like a picture's; write a row above it that names the columns."
-            if is_picture
+            remedy=HEADER_FIRST
+            if is_picture or is_below
             else did_you_mean("image", list(frame.columns))
             + ' Or say in dataset.toml: [columns] image = "YOUR COLUMN".',
         )

@@ -149,14 +149,18 @@ class _Folders:
         return self._names[folder]
 
     def worded_absence(self, file: Path, root: Path) -> str:
-        """Say that a file is missing, and what there is in its stead."""
-        shown = Path(os.path.abspath(file)).relative_to(root).as_posix()
-        alike = self._with_letters(file.parent).get(_letters(file.name))
+        """Say that a file is missing, and what there is instead of it or of its folder."""
+        whole = Path(os.path.abspath(file))
+        shown = whole.relative_to(root).as_posix()
+        absent = next(
+            part for part in (*reversed(whole.parents), whole) if not os.path.lexists(part)
+        )
+        alike = self._with_letters(absent.parent).get(_letters(absent.name))
         if alike is not None:
             differs = (
-                "in how its accents are stored (macOS takes them apart); give the file the name "
-                "that the metadata have"
-                if _composed(alike) == _composed(file.name)
+                "in how its accents are stored (macOS takes them apart); give it the name that "
+                "the metadata have"
+                if _composed(alike) == _composed(absent.name)
                 else "in upper and lower case"
             )
             return f"no file {shown}; there is {alike}, which differs {differs}"
@@ -164,8 +168,8 @@ class _Folders:
         if self._n_compared > _MOST_COMPARED:
             return f"no file {shown}"
         # The same name with another ending is meant, whoever else names it.
-        kin = [name for name in self.names(file.parent) if Path(name).stem == file.stem]
-        near = kin or nearest_names(file.name, self._free(file.parent), most=1)
+        kin = [name for name in self.names(absent.parent) if Path(name).stem == absent.stem]
+        near = kin or nearest_names(absent.name, self._free(absent.parent), most=1)
         return f"no file {shown}" + (f"; there is {near[0]}" if near else "")
 
     def _free(self, folder: Path) -> list[str]:

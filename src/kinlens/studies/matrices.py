@@ -30,6 +30,7 @@ __all__ = ["VectorMetric", "write_edit_matrix", "write_tree_matrix", "write_vect
 VectorMetric = Literal["euclidean", "cosine", "manhattan"]
 
 _SCIPY_NAMES = {"euclidean": "euclidean", "cosine": "cosine", "manhattan": "cityblock"}
+_VECTORS_FROM = "`kinlens embed` and `kinlens run` write files of vectors, .h5ad."
 
 
 def write_tree_matrix(source: str | Path, out: str | Path) -> None:
@@ -98,15 +99,15 @@ def write_vector_matrix(
     if path.is_dir():
         path /= "embedding.h5ad"
     if not path.is_file():
-        raise InputError("no such file", where=path)
+        raise InputError("no such file", where=path, remedy=_VECTORS_FROM)
+    anndata = need("anndata")
     try:
-        container = need("anndata").read_h5ad(path)
-    except (OSError, ValueError, KeyError) as error:
-        raise InputError(
-            "no file of vectors", where=path, remedy="`kinlens embed` writes such files, .h5ad."
-        ) from error
-    vectors = np.asarray(container.X, dtype=np.float64)
-    found = cdist(vectors, vectors, _SCIPY_NAMES[metric])
+        container = anndata.read_h5ad(path)
+        vectors = np.asarray(container.X, dtype=np.float64)
+        found = cdist(vectors, vectors, _SCIPY_NAMES[metric])
+    # The last for a file of HDF5 that holds other things.
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError("no file of vectors", where=path, remedy=_VECTORS_FROM) from error
     even = np.maximum((found + found.T) / 2, 0.0)
     np.fill_diagonal(even, 0.0)
     write_distances(DistanceMatrix(tuple(map(str, container.obs_names)), even), out)

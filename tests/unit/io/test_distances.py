@@ -43,6 +43,8 @@ def test_spellings_of_one_matrix(tmp_path: Path, name: str, text: str | bytes) -
         ("", "the file is empty"),
         (",,\n,,\n", "the file is empty"),
         ("a\nb\n", "one column is no square matrix"),
+        ("Wings\n,a,b\na,0,1\nb,1,0\n", "one column is no square matrix.*delete titles"),
+        ("0,1,2\n1,0,3\n2,3,0\n", "row 1 holds distances.*hold the names"),
         (",a,b\na,0,1\n", "1 rows but 2 columns"),
         (",a,b\na,0,1\nb,1,0\nc,1,1\n", "3 rows but 2 columns"),
         (",a,b\na,0,1\nb,1\n", r"row 'b' \(line 3\) has 1 distances, not 2"),

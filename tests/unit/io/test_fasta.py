@@ -191,7 +191,7 @@ def test_species_are_joined(tmp_path: Path) -> None:
     ("table", "words"),
     [
         ("id,Species\nr1,a\n", r"no column 'species'\. Did you mean 'Species'"),
-        ("name,species\nr1,a\n", "no column 'id'"),
+        ("r1,a\nr2,b\n", "no column 'id'.*write such a row"),
         ("id,species\nr1,a\n,b\n", "rows without an id: line 3"),
         ("id,species\nr1,a\nr1,b\n", "'r1' has two species, 'a' and 'b'"),
     ],

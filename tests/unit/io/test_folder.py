@@ -120,6 +120,22 @@ def test_accents_in_pieces_are_told_and_listed_files_are_not_suggested(tmp_path:
     assert found["images/wing_2.jpg"] == "no file images/wing_2.jpg"
 
 
+@pytest.mark.parametrize(
+    ("given", "hint"),
+    [
+        ("Images", "there is images, which differs in upper and lower case"),
+        ("image", "there is images"),
+        ("images/Å", f"there is {unicodedata.normalize('NFD', 'Å')}, which differs in how its acc"),
+    ],
+)
+def test_another_folder_is_suggested(tmp_path: Path, given: str, hint: str) -> None:
+    table = f"image,species\nimages/a.jpg,x\n{given}/b.jpg,x\n"
+    dataset(tmp_path, metadata_csv=table)
+    (tmp_path / "images" / unicodedata.normalize("NFD", "Å")).mkdir()
+    ((file, _row, reason),) = problems(read_collection(tmp_path), "missing-file")
+    assert reason.startswith(f"no file {file}; {hint}")
+
+
 def test_links_that_lead_out_are_inside(tmp_path: Path) -> None:
     store = tmp_path / "store"
     dataset(store, images=("a.jpg",))
@@ -253,15 +269,28 @@ def test_files_that_go_by_another_name_are_named(tmp_path: Path) -> None:
         read_collection(tmp_path / "only")
 
 
+def test_files_of_a_missing_parts_ending_are_noted(tmp_path: Path) -> None:
+    dataset(tmp_path, genes_csv="species,g1\nIno_ino,1\n", COI_fasta=">a\nA\n", list_csv="a\n")
+    # As on a disk where capitals do not count.
+    (tmp_path / "Genes.csv").hardlink_to(tmp_path / "genes.csv")
+    found = problems(read_collection(tmp_path), "unread")
+    reason = "not read; this part is looked for as sequences.fasta or sequences.fasta.gz"
+    assert found == [("COI.fasta", "", reason)]
+    dataset(tmp_path, sequences_fasta=">a\nA\n")
+    assert not problems(read_collection(tmp_path), "unread")
+
+
 def test_names_that_leave_the_species_open_are_noted(tmp_path: Path) -> None:
-    names = ["Ino sp.", "Ino cf. ino", "Ino spinosa", "unknown", "Ino affinis"]
+    names = ["Ino sp.", "Ino cf. ino", "Ino spinosa", "unknown", "Ino affinis", "Ino special"]
+    names += ["Ino spec.", "Ino cf.ino", "Ino sp.A", "Ino sp2", "Ino ino?"]
     rows = "".join(f"images/{number}.jpg,{name}\n" for number, name in enumerate(names))
-    images = tuple(f"{number}.jpg" for number in range(5))
+    images = tuple(f"{number}.jpg" for number in range(len(names)))
     folder = dataset(tmp_path, metadata_csv=f"image,species\n{rows}", images=images)
     ((file, _row, reason),) = problems(read_collection(folder), "open-name")
     assert file == "metadata.csv"
     assert reason.startswith(
-        "names that leave the species open (Ino_cf._ino, Ino_sp.; pictures in all: 2); each"
+        "names that leave the species open (Ino_cf._ino, Ino_cf.ino, Ino_ino?, Ino_sp., Ino_sp.A "
+        "and 2 more; pictures in all: 7); each"
     )
 
 
@@ -270,6 +299,13 @@ def test_a_table_on_its_side_is_noted(tmp_path: Path) -> None:
     found = read_collection(dataset(tmp_path, tree_nwk=TREE, genes_csv=genes))
     ((file, _row, reason),) = problems(found, "turned")
     assert (file, reason[:28]) == ("genes.csv", "2 of its columns are species")
+
+
+def test_a_species_that_is_read_as_names_of_columns_is_noted(tmp_path: Path) -> None:
+    tables = {"genes_csv": "Ino ino,0,1\nIno statices,1,1\n", "traits_csv": "Ino ino,3\nx,4\n"}
+    found = problems(read_collection(dataset(tmp_path, tree_nwk=TREE, **tables)), "header")
+    assert [file for file, _row, _reason in found] == ["genes.csv", "traits.csv"]
+    assert found[0][2].startswith("row 1 begins with the species Ino_ino")
 
 
 def test_sequences_without_a_row_are_named(tmp_path: Path) -> None:

@@ -44,6 +44,9 @@ def test_spellings_of_one_table(tmp_path: Path, name: str, text: str | bytes) ->
     [
         ("", "the file is empty"),
         ("species\na\n", "no column of genes"),
+        ("Moths\nspecies,g1\na,1\n", "no column of genes.*delete titles"),
+        ("Moths,,\nspecies,g1,g2\na,1,0\n", "genes without a name.*delete titles"),
+        ("Moths, 2019\nspecies,g1,g2\na,1,0\n", "2 cells beside its name, not 1.*delete titles"),
         ("species,g1\n", "no row below the header"),
         ("species,g1,g2\na,1,2\n", r"row 'a', column 'g2' holds '2' instead of 0 or 1.*copies"),
         ("species,g1,g2\na,1,12\n", "row 'a', column 'g2' holds '12'"),
@@ -189,6 +192,7 @@ def test_traits_are_numbers_or_words(tmp_path: Path) -> None:
     [
         ("", "the file is empty"),
         ("sample\na\n", "no column of traits"),
+        ("a,1,1\nb,2,3\n", "appear twice: 1.*write such a row"),
         ("sample,x\na,1\na,2\n", "several rows: a"),
         ("sample,x\na,1\n,2\n", "rows without a name: line 3"),
         ("sample,x\na,1\nb,2\nc,3 mm\n", r"'x' holds numbers and some words: '3 mm' in row 'c'"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import h5py
 import numpy as np
 import pytest
 from typer.testing import CliRunner
@@ -49,11 +50,19 @@ def test_distances_of_vectors(tmp_path, metric, expected):
     assert read_distances(tmp_path / "d.csv").values.tolist() == [[0, expected], [expected, 0]]
 
 
+# Of a file that AnnData did not write.
+@pytest.mark.filterwarnings("ignore:.*without encoding metadata")
 def test_what_cannot_be_read_is_named(tmp_path):
     with pytest.raises(InputError, match=r"no tree\.nwk"):
         write_tree_matrix(tmp_path, tmp_path / "d.csv")
     (tmp_path / "v.h5ad").write_text("nothing")
     with pytest.raises(InputError, match="vectors"):
         write_vector_matrix(tmp_path / "v.h5ad", tmp_path / "d.csv")
+    with h5py.File(tmp_path / "other.h5ad", "w") as file:
+        file["scan"] = [1, 2]
+    (tmp_path / "empty.h5ad").write_bytes(b"")
+    for name in ("other.h5ad", "empty.h5ad", "missing.h5ad"):
+        with pytest.raises(InputError, match=r"no.* file.*kinlens embed"):
+            write_vector_matrix(tmp_path / name, tmp_path / "d.csv")
     with pytest.raises(UsageError, match="metric"):
         write_vector_matrix(tmp_path / "v.h5ad", tmp_path / "d.csv", metric="odd")  # type: ignore[arg-type]
