@@ -26,8 +26,7 @@ class SeenGate:
     """How scores become calibrated log probabilities when some species have no pictures.
 
     The probability that a species with pictures is shown is a logistic function of the difference
-    between the best of both sides; within each side scores are scaled by one slope, among species
-    with pictures after they were `tempered`.
+    between the best of both sides; within each side scores are `tempered` and scaled by one slope.
 
     Parameters
     ----------
@@ -62,13 +61,12 @@ class SeenGate:
         [[0.25, 0.25, 0.5]]
         """
         out = np.empty(scores.shape)
-        among_seen = self.seen_slope * tempered(scores, oddness)
+        within = tempered(scores, oddness) * np.where(is_seen, self.seen_slope, self.unseen_slope)
         if is_seen.all() or not is_seen.any():
-            alone = among_seen if is_seen.all() else self.unseen_slope * scores
-            return np.asarray(log_softmax(alone, axis=1))
+            return np.asarray(log_softmax(within, axis=1))
         odds = self.slope * evidence(scores, is_seen) + self.offset
-        out[:, is_seen] = log_softmax(among_seen[:, is_seen], axis=1)
-        out[:, ~is_seen] = log_softmax(self.unseen_slope * scores[:, ~is_seen], axis=1)
+        out[:, is_seen] = log_softmax(within[:, is_seen], axis=1)
+        out[:, ~is_seen] = log_softmax(within[:, ~is_seen], axis=1)
         out[:, is_seen] += log_expit(odds)[:, None]
         out[:, ~is_seen] += log_expit(-odds)[:, None]
         return out
@@ -173,8 +171,9 @@ def fit_seen_gate(
         as far as the scores say.
     """
     own_side = is_seen[truth]
+    within = tempered(scores, oddness)
     slopes = []
-    for side, within in ((True, tempered(scores, oddness)), (False, scores)):
+    for side in (True, False):
         rows, columns = own_side == side, is_seen == side
         place = np.cumsum(columns) - 1
         slopes.append(
