@@ -58,8 +58,8 @@ def cells_of(task: RareTask, repeats: Sequence[Repeat]) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        ``repeat, model, species, shots, bin, n_test``, the `CELL_METRICS`, and ``taken_for``: the
-        commonest wrong answer.
+        ``repeat, model, species, shots, bin, n_test``, the `CELL_METRICS` (that of the genus NaN
+        where it is not known), and ``taken_for``: the commonest wrong answer.
     """
     genus_of = task.genus_of()
     rows: list[dict[str, object]] = []
@@ -104,7 +104,7 @@ def _picture_table(naming: Naming, truth: ObjectArray, genus_of: Mapping[str, st
             "is_right": answer == np.asarray(truth, dtype=str),
             "is_near": np.clip((_TOP - ahead) / equal, 0.0, 1.0) * (column >= 0),
             "is_genus": [
-                bool(own_genus) and genus_of.get(name, "") == own_genus
+                float(genus_of.get(name, "") == own_genus) if own_genus else np.nan
                 for name, own_genus in zip(answer, genus, strict=True)
             ],
         }
@@ -135,14 +135,17 @@ def metric_rows(
         }
         permuted = by_model["prototypes_permuted"]["per_class_accuracy"].mean()
         for name, part in by_model.items():
-            species = part.index.get_level_values("species")
-            found = cluster_bootstrap(
-                WeightedMeans(CELL_METRICS, part[list(CELL_METRICS)].to_numpy(dtype=np.float64)),
-                species,
-                rng=streams.generator("bootstrap", target, name),
-                n_replicates=replicates,
-            )
             for metric in CELL_METRICS:
+                # The genus of a species may not be known.
+                known = part[part[metric].notna()]
+                if known.empty:
+                    continue
+                found = cluster_bootstrap(
+                    WeightedMeans([metric], known[[metric]].to_numpy()),
+                    known.index.get_level_values("species"),
+                    rng=streams.generator("bootstrap", target, name),
+                    n_replicates=replicates,
+                )
                 value, low, high = found[metric]
                 is_head = name == "prototypes" and metric == "per_class_accuracy"
                 rows.append(

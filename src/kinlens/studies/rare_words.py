@@ -133,8 +133,9 @@ def _accuracy(rows: _Rows, target: str) -> Headline | None:
     near = rows(target, "prototypes", "top_5_accuracy")
     genus = rows(target, "prototypes", "genus_accuracy")
     means = rows(target, "class_means", "per_class_accuracy")
-    if right is None or gain is None or near is None or genus is None or means is None:
+    if right is None or gain is None or near is None or means is None:
         return None
+    in_genus = "" if genus is None else f", the genus right for {genus['value']:.1%}"
     rival = (
         "; nearest class means cannot name them"
         if target == "shots_0"
@@ -143,7 +144,7 @@ def _accuracy(rows: _Rows, target: str) -> Headline | None:
     side = side_of(gain)
     return Headline(
         f"{_BIN_WORDS[target]}: {_share(right)} of a species' pictures named right, "
-        f"{near['value']:.1%} within five, the genus right for {genus['value']:.1%}{rival}. "
+        f"{near['value']:.1%} within five{in_genus}{rival}. "
         f"{_gain('The tree', gain, 'the same model with its tips permuted')}; "
         f"n = {int(right['n'])} species.",
         _VERDICTS[side],

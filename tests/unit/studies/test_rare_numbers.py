@@ -11,7 +11,7 @@ import pytest
 from kinlens.records.result import metrics_frame
 from kinlens.records.tree import Tree
 from kinlens.rng import RandomStreams
-from kinlens.studies.rare_models import Naming
+from kinlens.studies.rare_models import PROTOTYPES, Naming
 from kinlens.studies.rare_qualities import quality_rows
 from kinlens.studies.rare_retrieval import (
     retrieval_cells,
@@ -20,7 +20,7 @@ from kinlens.studies.rare_retrieval import (
     shares_within,
 )
 from kinlens.studies.rare_rivals import genus_guess_cells, rival_rows
-from kinlens.studies.rare_scores import cells_of
+from kinlens.studies.rare_scores import cells_of, metric_rows
 
 # Two genera of three species; A_c and B_c have no picture to learn from. B_x has no genes.
 SPECIES = ("A_a", "A_b", "A_c", "B_a", "B_b", "B_c", "B_x")
@@ -102,6 +102,24 @@ def test_perfect_answers_find_genes_and_pictures_and_equal_ones_are_chance() -> 
     curve = shares_within(task, repeats, "prototypes_permuted", target="shots_0")
     assert curve == pytest.approx(np.arange(1, 7) / 6)
     assert len(shares_within(task, repeats, "prototypes", target="shots_over_20")) == 0
+
+
+def test_a_genus_that_is_not_known_is_neither_right_nor_wrong() -> None:
+    task = task_of()
+    genera = {name: "A" if name.startswith("A") else "" for name in SPECIES}
+    task.genus_of = lambda: genera
+    scores = dict.fromkeys(PROTOTYPES, perfect(task))
+    cells = cells_of(task, [repeat_of(task, scores)])
+    known = cells.set_index("species").groupby("species")["genus_accuracy"].first()
+    assert known.dropna().to_dict() == {"A_a": 1.0, "A_b": 1.0, "A_c": 1.0}
+    rows = metric_rows(cells, replicates=100, streams=RandomStreams(0))
+    assert value(rows, "all", "prototypes", "genus_accuracy")["value"] == 1.0
+    assert value(rows, "all", "prototypes", "genus_accuracy")["n"] == 3
+    task.genus_of = lambda: dict.fromkeys(SPECIES, "")
+    rows = metric_rows(
+        cells_of(task, [repeat_of(task, scores)]), replicates=100, streams=RandomStreams(0)
+    )
+    assert not [row for row in rows if row["metric"] == "genus_accuracy"]
 
 
 def test_the_curve_goes_through_the_shares_of_the_table(rng: np.random.Generator) -> None:
