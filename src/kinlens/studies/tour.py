@@ -288,7 +288,21 @@ def _chosen(result: StudyResult, *, target: str, metric: str) -> pd.Series:
 
 
 STOPS: Mapping[str, Stop] = {
-    "taxa": Stop(_truth_of_taxa, {"replicates": 300, "permutations": 99}),
+    "taxa": Stop(
+        _truth_of_taxa,
+        {
+            "models": (
+                "majority",
+                "nearest_centroid",
+                "random_forest",
+                "svm",
+                "lda",
+                "hierarchical",
+            ),
+            "replicates": 300,
+            "permutations": 99,
+        },
+    ),
     "kinship": Stop(
         _truth_of_kinship,
         {"models": ("ridge",), "permutations": 999, "shuffles": 49, "replicates": 300},
