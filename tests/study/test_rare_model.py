@@ -96,7 +96,7 @@ def test_pictures_of_the_study_get_the_probabilities_of_the_study(
     assert (table["view"] == task.table.frame["view"].to_numpy()).mean() > 0.95
     known = table["view"].to_numpy() == task.table.frame["view"].to_numpy()
     scores = ours.prototypes.class_scores(task.vectors)
-    oddness = ours.prototypes.oddness(task.vectors)
+    oddness = ours.prototypes.oddness(scores)
     probabilities = np.exp(ours.gate(scores, ours.prototypes.n_specimens_ > 0, oddness))
     best = probabilities.argmax(axis=1)
     names = ours.prototypes.classes_.astype(str)

@@ -42,13 +42,15 @@ def log_densities(points: FloatArray, means: FloatArray, variances: FloatArray) 
     return out
 
 
-def mean_squares(points: FloatArray, means: FloatArray, variances: FloatArray) -> FloatArray:
+def mean_squares(densities: FloatArray, variances: FloatArray) -> FloatArray:
     """Return the mean over axes of the squared distance, in variances: 1 is as expected.
 
     Parameters
     ----------
-    points, means, variances
-        As for `log_densities`.
+    densities : FloatArray of shape (n, m)
+        From `log_densities`.
+    variances : FloatArray of shape (m, k)
+        Those that they were computed with.
 
     Returns
     -------
@@ -56,8 +58,10 @@ def mean_squares(points: FloatArray, means: FloatArray, variances: FloatArray) -
 
     Examples
     --------
-    >>> mean_squares(np.zeros((1, 2)), np.array([[0.0, 0.0], [2.0, 4.0]]), np.full((2, 2), 4.0))
-    array([[0. , 2.5]])
+    >>> means, variances = np.array([[0.0, 0.0], [2.0, 4.0]]), np.full((2, 2), 4.0)
+    >>> densities = log_densities(np.zeros((1, 2)), means, variances)
+    >>> mean_squares(densities, variances).round(9).tolist()
+    [[0.0, 2.5]]
     """
-    squares = -2.0 * log_densities(points, means, variances) - np.log(variances).sum(axis=1)
-    return np.asarray(squares / max(points.shape[1], 1))
+    squares = -2.0 * densities - np.log(variances).sum(axis=1)
+    return np.asarray(squares / max(variances.shape[1], 1))

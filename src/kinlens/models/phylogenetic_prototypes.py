@@ -249,8 +249,13 @@ class PhylogeneticPrototypes(ClassifierMixin, TransformerMixin, BaseEstimator):
         """Return the log density of each picture under each species, shape (n, n_classes)."""
         return log_densities(self.transform(X), self.means_, self.spread + self.variances_)
 
-    def oddness(self, X: AnyArray) -> FloatArray:
+    def oddness(self, scores: FloatArray) -> FloatArray:
         """Return how far each picture is from the nearest species that has pictures.
+
+        Parameters
+        ----------
+        scores : FloatArray of shape (n, n_classes)
+            Of the pictures, from `class_scores`.
 
         Returns
         -------
@@ -260,7 +265,7 @@ class PhylogeneticPrototypes(ClassifierMixin, TransformerMixin, BaseEstimator):
         """
         seen = self.n_specimens_ > 0
         variances = self.spread + self.variances_[seen]
-        return np.asarray(mean_squares(self.transform(X), self.means_[seen], variances).min(axis=1))
+        return np.asarray(mean_squares(scores[:, seen], variances).min(axis=1))
 
     def decision_function(self, X: AnyArray) -> FloatArray:
         """Return `class_scores`; for two classes their difference, shape (n,)."""

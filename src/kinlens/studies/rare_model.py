@@ -122,7 +122,7 @@ class RareModel:
         centred, views = self._without_view(np.asarray(vectors, dtype=np.float64))
         prototypes = self.prototypes
         scores = prototypes.class_scores(centred)
-        oddness = prototypes.oddness(centred)
+        oddness = prototypes.oddness(scores)
         probabilities = np.exp(self.gate(scores, prototypes.n_specimens_ > 0, oddness))
         placed = prototypes.place(centred)
         return RareAnswers(

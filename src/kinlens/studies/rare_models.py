@@ -15,7 +15,7 @@ import pandas as pd
 from scipy.optimize import minimize_scalar
 
 from kinlens.models.conformal import ConformalSets
-from kinlens.models.gaussian_density import log_densities, mean_squares
+from kinlens.models.gaussian_density import log_densities
 from kinlens.models.phylogenetic_prototypes import PhylogeneticPrototypes
 from kinlens.models.seen_gate import SeenGate, fit_seen_gate, matched_slope, tempered
 from kinlens.records.taxonomy import Taxonomy
@@ -351,10 +351,8 @@ def _chosen(
             tried = (1.0, float(np.sqrt(max(likeliest, 1.0))), likeliest)
         for spread in tried:
             model = model.with_spread(spread)
-            variances = spread + model.variances_
-            scores = log_densities(points, model.means_, variances)
-            squares = mean_squares(points, model.means_[is_seen], variances[is_seen])
-            oddness = squares.min(axis=1)
+            scores = log_densities(points, model.means_, spread + model.variances_)
+            oddness = model.oddness(scores)
             gate = fit_seen_gate(scores, column, is_seen, weights, oddness)
             found = gate(scores, is_seen, oddness)
             # Of equals the one that gives more probability to what is true wins.
@@ -432,8 +430,8 @@ def _recalibrated(
     for model, held in heard:
         rows = held[np.isin(task.species[held].astype(str), names)]
         if len(rows):
-            among = model.class_scores(task.vectors[rows])[:, is_seen]
-            scores.append(tempered(among, model.oddness(task.vectors[rows])))
+            found = model.class_scores(task.vectors[rows])
+            scores.append(tempered(found[:, is_seen], model.oddness(found)))
             truth.append(np.searchsorted(names, task.species[rows].astype(str)))
     if not scores or len(names) < 2:
         return gate
@@ -444,8 +442,8 @@ def _weighed(
     model: PhylogeneticPrototypes, gate: SeenGate, task: RareTask, rows: IntArray
 ) -> FloatArray:
     """Return calibrated log probabilities of pictures, shape (rows, n_classes)."""
-    X = task.vectors[rows]
-    return gate(model.class_scores(X), model.n_specimens_ > 0, model.oddness(X))
+    scores = model.class_scores(task.vectors[rows])
+    return gate(scores, model.n_specimens_ > 0, model.oddness(scores))
 
 
 def _candidate_sets(

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.special import logsumexp
 
-from kinlens.models.gaussian_density import mean_squares
+from kinlens.models.gaussian_density import log_densities, mean_squares
 from kinlens.models.seen_gate import SeenGate, fit_seen_gate, matched_slope, tempered
 
 IS_SEEN = np.array([True] * 4 + [False] * 2)
@@ -50,8 +50,8 @@ def test_pictures_in_another_light_are_not_surer_for_being_far(rng: np.random.Ge
     spread = np.exp(rng.standard_normal(n))
     truth = rng.integers(5, size=n)
     points = means[truth] + np.sqrt(spread)[:, None] * rng.standard_normal((n, k))
-    squares = mean_squares(points, means, np.ones((5, k)))
-    scores, oddness = -0.5 * k * squares, squares.min(axis=1)
+    scores = log_densities(points, means, np.ones((5, k)))
+    oddness = mean_squares(scores, np.ones((5, k))).min(axis=1)
 
     def gap_of_odd_ones(scores: np.ndarray) -> float:
         """How much surer than right are the pictures that are farther than most."""
