@@ -54,5 +54,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 	@test -n "$(PYTHON)" || { echo "kinlens needs Python 3.11 or newer; none was found as \
 	python3, python3.11, python3.12 or python3.13. Name one: make PYTHON=/path/to/python" >&2; exit 1; }
 	test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
-	$(RUN) pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[all]'
+	$(RUN) pip install --quiet --disable-pip-version-check --no-compile -c constraints.txt -e '.[all]'
+	@# pip would compile on one processor, tests that nobody runs among the rest.
+	@$(RUN) compileall -qq -j 0 -x '/tests/' $(VENV)/lib || true
 	@touch $@

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
-__all__ = ["SILENT", "Progress", "SilentProgress", "Task", "tracked"]
+__all__ = ["SILENT", "NamedProgress", "Progress", "SilentProgress", "Task", "tracked"]
 
 Item = TypeVar("Item")
 
@@ -53,6 +54,32 @@ class SilentProgress:
 
 
 SILENT = SilentProgress()
+
+
+@dataclass(frozen=True)
+class NamedProgress:
+    """A `Progress` that says whose work it is, where several works share one display.
+
+    Parameters
+    ----------
+    progress : Progress
+        Who is told.
+    name : str
+        Whose work it is; stands before each label and note.
+    """
+
+    progress: Progress
+    name: str
+
+    def task(
+        self, label: str, total: int | None, *, unit: str = ""
+    ) -> AbstractContextManager[Task]:
+        """Open the work `label` of `total` steps, counted in `unit`, under its owner's name."""
+        return self.progress.task(f"{self.name}: {label}", total, unit=unit)
+
+    def note(self, text: str) -> None:
+        """Say the line `text` under its owner's name."""
+        self.progress.note(f"{self.name}: {text}")
 
 
 def tracked(

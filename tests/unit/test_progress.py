@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from kinlens.progress import SILENT, tracked
+from kinlens.progress import SILENT, NamedProgress, tracked
 
 
 class Recorder:
@@ -34,6 +34,15 @@ def test_tracked_advances_after_each_item_is_done() -> None:
         seen.append((letter, len(progress.events)))
     assert seen == [("a", 1), ("b", 2)]
     assert progress.events == [("letters", 2, "letter"), 1, 1, "closed"]
+
+
+def test_works_that_share_a_display_are_told_apart() -> None:
+    progress = Recorder()
+    named = NamedProgress(progress, "taxa")
+    with named.task("Encoding", 2, unit="image") as task:
+        task.advance()
+    named.note("done")
+    assert progress.events == [("taxa: Encoding", 2, "image"), 1, "closed", "taxa: done"]
 
 
 def test_silence_takes_everything(capsys: object) -> None:

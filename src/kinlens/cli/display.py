@@ -10,8 +10,9 @@ import json
 import os
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from kinlens.progress import Task
@@ -60,6 +61,10 @@ class Display:
         self.console = stderr_console()
         self._how_to_go_on = how_to_go_on
         self._bars: RichProgress | None = None
+
+    def __reduce__(self) -> tuple[Callable[[], Display], tuple[()]]:
+        """Go to other processes without bars, which only one process can draw."""
+        return partial(Display, as_json=self.as_json), ()
 
     def __enter__(self) -> Display:
         if self.console.is_terminal and not self.as_json:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,9 @@ from kinlens.config import build_config
 from kinlens.errors import InputError, UsageError, listing
 from kinlens.explorer.exhibit import TRUTHS
 from kinlens.io.newick import read_newick
-from kinlens.parallel import Resources
+from kinlens.io.results import read_result
+from kinlens.parallel import Resources, map_blocks
+from kinlens.progress import NamedProgress
 from kinlens.records.result import Headline, StudyResult
 from kinlens.report.page import render_page
 from kinlens.rng import RandomStreams
@@ -129,24 +132,13 @@ def run_tour(
     if any(stop.dataset == "cells" for stop in stops.values()):
         _make_world(_CELLS, out / "cells", seed=seed, resources=resources, resume=resume,
                     force=force)  # fmt: skip
+    _run_stops(stops, out, seed=seed, force=force, resources=resources)
     results, records = [], []
     truths: dict[str, str] = {}
     for name, stop in stops.items():
-        resources.progress.note(f"{name}: {STUDIES[name]}")
-        study = load_study(name)
-        dataset = out / stop.dataset
-        result = run_into_folder(
-            study,
-            dataset,
-            out / name,
-            build_config(study.config, stop.settings, where=f"tour of {name}"),
-            seed=seed,
-            resources=resources,
-            resume=not force,
-            force=force,
-        )
+        result = read_result(out / name)
         if stop is not _NO_STOP:
-            truths[name] = stop.truth(dataset / "truth", result)
+            truths[name] = stop.truth(out / stop.dataset / "truth", result)
             result = replace(result, headlines=(Headline(truths[name]), *result.headlines))
         results.append(result)
         records.append(read_run(out / name))
@@ -156,6 +148,52 @@ def run_tour(
     write_text(report, render_page(results, title=title, provenance=records))
     sentences = tuple(result.headlines[0].sentence for result in results if result.headlines)
     return Tour(sentences, report)
+
+
+def _run_stops(
+    stops: Mapping[str, Stop], out: Path, *, seed: int, force: bool, resources: Resources
+) -> None:
+    """Run every study, as many at a time as there are workers; each leaves its run folder."""
+    # On worlds this small a study would leave most of its workers waiting.
+    is_shared = resources.workers > 1 and resources.scheduler is None
+    run_stop = partial(
+        _run_stop,
+        stops,
+        out=out,
+        seed=seed,
+        force=force,
+        resources=replace(resources, workers=1) if is_shared else resources,
+        is_shared=is_shared,
+    )
+    lanes = Resources(workers=resources.workers if is_shared else 1)
+    for _ in map_blocks(run_stop, list(stops), resources=lanes, unit="study"):
+        pass
+
+
+def _run_stop(
+    stops: Mapping[str, Stop],
+    name: str,
+    *,
+    out: Path,
+    seed: int,
+    force: bool,
+    resources: Resources,
+    is_shared: bool,
+) -> None:
+    study, stop = load_study(name), stops[name]
+    resources.progress.note(f"{name}: {STUDIES[name]}")
+    if is_shared:
+        resources = replace(resources, progress=NamedProgress(resources.progress, name))
+    run_into_folder(
+        study,
+        out / stop.dataset,
+        out / name,
+        build_config(study.config, stop.settings, where=f"tour of {name}"),
+        seed=seed,
+        resources=resources,
+        resume=not force,
+        force=force,
+    )
 
 
 def _refuse_foreign(out: Path) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from kinlens.cli.display import Display
 from kinlens.config import Config
 from kinlens.errors import InputError, UsageError
 from kinlens.parallel import Resources
@@ -140,6 +141,38 @@ def test_a_study_of_cells_gets_a_world_of_cells(
     monkeypatch.setattr(tour, "_CELLS", tiny.model_copy(update={"images": 9}))
     with pytest.raises(UsageError, match="its world is another one"):
         small(tmp_path / "demo", resume=True)
+
+
+def test_studies_side_by_side_find_what_they_find_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    few = {"models": ["ridge"], "permutations": 19, "shuffles": 2, "replicates": 20}
+    quick = {
+        "kinship": Stop(lambda _truth, result: result.study, few),
+        "taxa": Stop(
+            lambda _truth, result: result.study,
+            {"models": ["majority", "lda"], "permutations": 9, "replicates": 20},
+        ),
+    }
+    monkeypatch.setattr(tour, "STUDIES", {name: STUDIES[name] for name in quick})
+    monkeypatch.setattr(tour, "STOPS", quick)
+
+    def visit(out: Path, workers: int) -> list[bytes]:
+        resources = Resources(workers=workers, progress=Display())
+        run_tour(out, species=20, images=240, seed=2, resources=resources)
+        return [(out / name / "metrics.csv").read_bytes() for name in quick]
+
+    alone = visit(tmp_path / "alone", 1)
+    capfd.readouterr()
+    assert visit(tmp_path / "together", 2) == alone
+    told = capfd.readouterr().err
+    assert "kinship: Encoding" in told
+    assert "taxa: Comparing models" in told
+    with pytest.raises(InputError) as raised:
+        (tmp_path / "together" / "dataset" / "specimens.csv").write_text("image\n")
+        run_tour(tmp_path / "together", species=20, images=240, seed=2, resume=True,
+                 resources=Resources(workers=2))  # fmt: skip
+    assert "specimens.csv" in str(raised.value)
 
 
 def test_every_study_has_its_place() -> None:
