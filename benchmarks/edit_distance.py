@@ -274,6 +274,8 @@ def stream(n_reads: int, threads: int, folder: Path | None) -> None:
     reads = simulate_reads(n_reads, 152, np.random.default_rng(SEED)).sequences
     edit_distances(reads[:2_000])  # so that no compiling is timed
     before = peak_memory()
+    if folder is not None:
+        folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder) as temporary:
         start = time.perf_counter()
         written = edit_distances_to_disk(reads, Path(temporary) / "d.npy", threads=threads)

@@ -39,6 +39,9 @@ _THREAD_VARIABLES = (
     "NUMEXPR_NUM_THREADS",
     "NUMBA_NUM_THREADS",
 )
+# A worker that grew by more is taken to leak, and replaced, with a warning. loky's own 300 MB are
+# reached by loading torch and what goes with it.
+_LEAK_VARIABLE, _LEAK_BYTES = "LOKY_MAX_MEMORY_LEAK_SIZE", "2e9"
 # Starting a worker and importing numerical libraries in it takes a second or more, so a pool
 # outlives the call that opened it; loky ends idle workers, and all of them at exit.
 _POOLS: dict[int, Any] = {}
@@ -131,8 +134,9 @@ def _open_pool(workers: int) -> Any:
             timeout=_IDLE_SECONDS,
             initializer=live_with,
             initargs=(os.getpid(),),
-            # Set before the numerical libraries load, which read them once.
-            env={name: os.environ.get(name) or threads for name in _THREAD_VARIABLES},
+            # Set before the libraries load, which read them once.
+            env={name: os.environ.get(name) or threads for name in _THREAD_VARIABLES}
+            | {_LEAK_VARIABLE: os.environ.get(_LEAK_VARIABLE) or _LEAK_BYTES},
         )
     return _POOLS[workers]
 

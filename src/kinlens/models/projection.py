@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import warnings
 
 import numpy as np
@@ -57,6 +58,8 @@ def plane_map(
         # On import it says that TensorFlow is absent, which is not used here.
         warnings.simplefilter("ignore", ImportWarning)
         umap = need("umap")
+    # Its progress bar, never shown, would open a semaphore that worker processes leave behind.
+    need("tqdm").tqdm.set_lock(threading.RLock())
     reducer = umap.UMAP(
         n_neighbors=min(n_neighbors, len(vectors) - 1),
         random_state=seed,
