@@ -28,6 +28,9 @@ __all__ = [
     "square_heatmap",
 ]
 
+# Points of a legend, in square points: ten colours can be told apart, however small the data's are.
+_LEGEND_AREA = 36.0
+
 
 def dots_with_intervals(
     scores: pd.DataFrame,
@@ -126,7 +129,11 @@ def coloured_scatter(
         axis.set_yticks([])
         axis.set_xlabel(axis_labels[0])
         axis.set_ylabel(axis_labels[1])
-        axis.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), markerscale=1.6)
+        axis.legend(
+            loc="center left",
+            bbox_to_anchor=(1.0, 0.5),
+            markerscale=float(np.sqrt(_LEGEND_AREA / size)),
+        )
         return finish(figure, name=name, title=title, caption=caption)
 
 
