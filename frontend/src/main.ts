@@ -66,11 +66,19 @@ class Page {
 
   async open(): Promise<void> {
     const { exhibit, store } = this;
+    const { state } = store;
+    // What is chosen while the page is still coming is done when it has come.
+    const early = new Set<keyof State>();
+    let isOpen = false;
+    store.listen((now, changed) => {
+      if (isOpen) void this.update(now, changed);
+      else for (const name of changed) early.add(name);
+    });
     const app = document.getElementById("app")!;
     app.replaceChildren(this.header(), this.main, h("div", { id: "announcer", class: "hidden", role: "status", "aria-live": "polite" }));
-    this.layOut(store.state);
+    this.layOut(state);
     // The map may be drawn before the rest has come.
-    const drawn = this.map?.open(store.state);
+    const drawn = this.map?.open(state);
     await exhibit.loadRest();
     if (exhibit.tree) {
       this.tree = new TreeView(exhibit, exhibit.tree, store);
@@ -78,12 +86,13 @@ class Page {
     }
     if (exhibit.genes.columns) this.genes = new GenesView(exhibit, store);
     if (exhibit.species.columns) this.species = new SpeciesView(exhibit, store);
-    this.layOut(store.state);
+    this.layOut(state);
     await drawn;
-    if (exhibit.tree) await (this.map ? this.map.recolour(store.state) : this.paintTree());
-    await this.detail.update(store.state);
-    store.listen((state, changed) => void this.update(state, changed));
+    if (exhibit.tree) await (this.map ? this.map.recolour(state) : this.paintTree());
+    await this.detail.update(state);
     document.addEventListener("keydown", (event) => this.onKey(event));
+    isOpen = true;
+    if (early.size) await this.update(store.state, early);
     document.body.dataset.ready = "true";
   }
 

@@ -116,6 +116,21 @@ def test_what_is_chosen_while_a_map_comes_stays_chosen(page: Any, served: Any) -
     assert page.inner_text(".detail h2.taxon") == "Ino c"
 
 
+SLOW_TREE = SLOW_COLUMNS.replace("chart/1/column", "tree.json")
+
+
+def test_what_is_chosen_while_the_page_comes_is_done_when_it_has_come(
+    page: Any, served: Any
+) -> None:
+    page.add_init_script(SLOW_TREE)
+    page.goto(served.address)
+    page.wait_for_selector(".map[data-ready]")
+    assert page.locator("body[data-ready]").count() == 0
+    page.select_option("#chart", "1")
+    page.wait_for_selector(".status:has-text('9 species')")
+    assert page.locator(".tree text:has-text('Ino c')").count() == 1
+
+
 SLOW_TILES = SLOW_COLUMNS.replace("chart/1/column", "chart/1/tile")
 
 
