@@ -20,7 +20,7 @@ from kinlens.evaluate.splits import Split
 from kinlens.learn.fit import fit
 from kinlens.learn.plan import FitPlan
 from kinlens.models.kinship_bags import Bags, BagSteps
-from kinlens.models.kinship_engine import Pictures
+from kinlens.models.kinship_engine import Pictures, parts_for_stopping
 from kinlens.models.kinship_profiles import PictureScaling, fit_picture_scaling
 from kinlens.optional import need
 from kinlens.typing import FloatArray
@@ -134,7 +134,7 @@ class AttentionEngine:
     def fit(
         self, pictures: Pictures, distances: FloatArray, folds: Sequence[Split], seed: int
     ) -> AttentionPlaces:
-        """Train on all groups but those of the first fold, which decide when to stop."""
+        """Train on all groups but those of one fold, which decide when to stop."""
         n = pictures.n_groups
         scaling = fit_picture_scaling(
             pictures.values, pictures.groups, pictures.views, n_components=self.n_components
@@ -142,8 +142,7 @@ class AttentionEngine:
         vectors = scaling.pictures(pictures.values, pictures.views)
         size = float(np.sqrt((vectors**2).sum(axis=1).mean() / max(scaling.width, 1))) or 1.0
         bags = Bags((vectors / size).astype(np.float32), pictures.groups, n)
-        learned = folds[0].train if folds else np.arange(n)
-        judged = folds[0].test if folds else np.arange(n)
+        learned, judged = parts_for_stopping(n, folds)
         largest = float(distances.max())
         target = torch.as_tensor(distances, dtype=torch.float32)
         with torch.random.fork_rng():

@@ -10,6 +10,7 @@ draws.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -20,8 +21,10 @@ from kinlens.evaluate.folds import clade_folds, random_folds
 from kinlens.evaluate.splits import Split
 from kinlens.typing import AnyArray, FloatArray, IntArray, ObjectArray
 
-__all__ = ["Engine", "Pictures", "Places", "inner_folds"]
+__all__ = ["Engine", "Pictures", "Places", "inner_folds", "parts_for_stopping"]
 
+# A fold may hold so many times more or fewer groups than others and yet judge for all.
+_MOST_UNEVEN = 3.0
 # Fewer species than this cannot be held out in folds and still be learned from.
 _LEAST_FOR_FOLDS = 8
 _THUMBNAIL = 12
@@ -106,3 +109,37 @@ def inner_folds(
     if labels is not None and len(set(labels)) >= 2:
         return clade_folds(labels, min(n_folds, len(set(labels))), rng=rng)
     return random_folds(n, n_folds, rng=rng)
+
+
+def parts_for_stopping(n: int, folds: Sequence[Split]) -> tuple[IntArray, IntArray]:
+    """Part `n` groups into those that a network learns from and those that say when to stop.
+
+    Parameters
+    ----------
+    n : int
+    folds : sequence of Split
+        Of which one is held out: the first of no odd size, since whole clades make folds of one
+        species, which has no distance to judge by, beside others that leave little to learn from.
+
+    Returns
+    -------
+    (array of int, array of int)
+        All groups in both when no fold can be held out.
+
+    Examples
+    --------
+    >>> clades = ["one"] + ["four"] * 4 + ["six"] * 6
+    >>> folds = clade_folds(clades, 3, rng=np.random.default_rng(0))
+    >>> [len(fold.test) for fold in folds], len(parts_for_stopping(11, folds)[1])
+    ([1, 4, 6], 4)
+    """
+
+    def oddity(fold: Split) -> float:
+        times_even = len(fold.test) * len(folds) / n
+        return max(abs(math.log(times_even)), math.log(_MOST_UNEVEN))
+
+    usable = [fold for fold in folds if len(fold.test) >= 2 and len(fold.train) >= 2]
+    if not usable:
+        return np.arange(n), np.arange(n)
+    chosen = min(usable, key=oddity)
+    return chosen.train, chosen.test

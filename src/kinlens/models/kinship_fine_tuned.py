@@ -23,7 +23,7 @@ from kinlens.learn.plan import FitPlan
 from kinlens.models.fine_tuned import Trunk
 from kinlens.models.kinship_attention import AttentionHead, kinship_loss
 from kinlens.models.kinship_bags import Bags, BagSteps
-from kinlens.models.kinship_engine import Pictures
+from kinlens.models.kinship_engine import Pictures, parts_for_stopping
 from kinlens.optional import need
 from kinlens.parallel import torch_device
 from kinlens.typing import Float32Array, FloatArray, IntArray
@@ -155,7 +155,7 @@ class FineTuningEngine:
     def fit(
         self, pictures: Pictures, distances: FloatArray, folds: Sequence[Split], seed: int
     ) -> FineTunedPlaces:
-        """Train on all groups but those of the first fold, which decide when to stop.
+        """Train on all groups but those of one fold, which decide when to stop.
 
         Raises
         ------
@@ -169,8 +169,7 @@ class FineTuningEngine:
             )
         n = pictures.n_groups
         bags = Bags(pictures.values, pictures.groups, n)
-        learned = folds[0].train if folds else np.arange(n)
-        judged = folds[0].test if folds else np.arange(n)
+        learned, judged = parts_for_stopping(n, folds)
         largest = float(distances.max())
         target = torch.as_tensor(distances, dtype=torch.float32)
         with torch.random.fork_rng():

@@ -10,10 +10,13 @@ import pytest
 from sklearn.base import clone
 
 from kinlens.errors import InputError, UsageError
+from kinlens.evaluate.splits import Split
 from kinlens.geometry.ordination import principal_coordinates
 from kinlens.geometry.patristic import patristic_distances
+from kinlens.learn.plan import FitPlan
 from kinlens.models.kinship import KinshipEmbedder, RidgeEngine
-from kinlens.models.kinship_engine import Pictures, inner_folds
+from kinlens.models.kinship_attention import AttentionEngine
+from kinlens.models.kinship_engine import Pictures, inner_folds, parts_for_stopping
 from kinlens.models.kinship_placement import (
     hierarchical_quantile,
     nearest_branch_points,
@@ -272,6 +275,34 @@ def test_folds_keep_clades_whole(rng: np.random.Generator) -> None:
     for fold in inner_folds(30, labels, 5, rng):
         assert not {labels[i] for i in fold.train} & {labels[i] for i in fold.test}
     assert inner_folds(6, None, 5, rng) == ()
+
+
+def fold_of(n: int, *, first: int, stop: int) -> Split:
+    everyone = np.arange(n)
+    held_out = (everyone >= first) & (everyone < stop)
+    return Split("clade", everyone[~held_out], everyone[:0], everyone[held_out], n)
+
+
+def test_training_stops_by_a_fold_of_no_odd_size() -> None:
+    clades = [(0, 1), (1, 30), (30, 36), (36, 40)]
+    folds = [fold_of(40, first=first, stop=stop) for first, stop in clades]
+    learned, judged = parts_for_stopping(40, folds)
+    assert judged.tolist() == list(range(1, 30))  # at most three times an even share
+    assert learned.tolist() == [0, *range(30, 40)]
+    assert parts_for_stopping(40, [folds[0], *folds[2:]])[1].tolist() == list(range(30, 36))
+    for none in ([], [fold_of(40, first=0, stop=1)]):
+        assert [part.tolist() for part in parts_for_stopping(40, none)] == [list(range(40))] * 2
+
+
+def test_the_published_network_stops_by_more_than_one_species(rng: np.random.Generator) -> None:
+    tree, values, species = world(rng, n=20)
+    groups = tree.tip_positions(species)
+    pictures = Pictures(values, groups, np.full(len(values), "", dtype=object))
+    distances = patristic_distances(tree).values
+    folds = [fold_of(20, first=0, stop=1), fold_of(20, first=1, stop=8)]
+    plan = FitPlan(epochs=2, learning_rate=2e-3)
+    fitted = AttentionEngine(steps_per_epoch=2, plan=plan).fit(pictures, distances, folds, 0)
+    np.testing.assert_allclose(np.linalg.norm(fitted.positions, axis=1), 1.0, rtol=1e-5)
 
 
 def test_pictures_are_chosen_by_group(rng: np.random.Generator) -> None:
