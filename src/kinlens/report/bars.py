@@ -6,16 +6,20 @@ Values come in ready; other charts are in `plots`. Every chart takes the `name`,
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 
 from kinlens.records.result import FigureRecord
 from kinlens.report.figure import INK, MUTED, SEQUENTIAL, finish, themed_figure
 from kinlens.typing import FloatArray
 
 __all__ = ["grouped_bars", "labelled_heatmap"]
+
+# More names than this stand upright, and more columns leave no room for numbers.
+_MOST_SIDE_BY_SIDE = 8
 
 
 def grouped_bars(
@@ -70,11 +74,7 @@ def grouped_bars(
                 if "low" in of:
                     axis.vlines(x, of["low"], of["high"], color=INK, linewidth=0.8)
             axis.axhline(0, color=MUTED, linewidth=0.8)
-            crowd = len(groups) * max(len(str(word)) for word in groups) * 0.075
-            turn = 90 if len(groups) > 8 else 30 if crowd > width - 2.4 else 0
-            axis.set_xticks(
-                range(len(groups)), groups, rotation=turn, ha="right" if turn == 30 else "center"
-            )
+            _name_places(axis, groups, width=width - 2.4)
             axis.set(ylim=limits, ylabel=value_label, xlim=(-0.6, len(groups) - 0.4))
             if len(panels) > 1:
                 axis.set_title(str(which))
@@ -108,7 +108,7 @@ def labelled_heatmap(
         Values at the ends of the colour scale.
     """
     low, high = limits or (float(np.nanmin(matrix)), float(np.nanmax(matrix)))
-    has_numbers = len(columns) <= 8
+    has_numbers = len(columns) <= _MOST_SIDE_BY_SIDE
     across = 0.75 if has_numbers else 0.24
     with themed_figure(2.9 + across * len(columns), 1.6 + 0.22 * len(rows)) as figure:
         axis = figure.subplots()
@@ -122,6 +122,13 @@ def labelled_heatmap(
                         color="black" if value > middle else "white",
                     )  # fmt: skip
         axis.set_yticks(range(len(rows)), rows)
-        axis.set_xticks(range(len(columns)), columns, rotation=0 if has_numbers else 90)
+        _name_places(axis, columns, width=across * len(columns))
         figure.colorbar(image, ax=axis, label=value_label)
         return finish(figure, name=name, title=title, caption=caption)
+
+
+def _name_places(axis: Axes, names: Sequence[str], *, width: float) -> None:
+    """Name the places along the x axis, turned as far as `width` inches make it necessary."""
+    crowd = len(names) * max(len(str(name)) for name in names) * 0.075
+    turn = 90 if len(names) > _MOST_SIDE_BY_SIDE else 30 if crowd > width else 0
+    axis.set_xticks(range(len(names)), names, rotation=turn, ha="right" if turn == 30 else "center")
