@@ -23,7 +23,7 @@ from kinlens.lock import FolderLock
 from kinlens.provenance import PROGRAM, differences, fingerprint, first_record, peak_memory_mb
 from kinlens.skipped import SkipList
 
-__all__ = ["RunFolder", "find_runs", "read_finished_run", "read_run"]
+__all__ = ["RunFolder", "find_runs", "read_finished_run", "read_run", "unfinished_runs"]
 
 _RECORD = "run.json"
 _LOG = "log.jsonl"
@@ -288,15 +288,37 @@ def find_runs(places: Iterable[str | Path]) -> list[Path]:
     """
     found: list[Path] = []
     for place in map(Path, places):
-        is_run = (place / _RECORD).is_file()
-        folders = [place] if is_run else [file.parent for file in place.glob(f"*/{_RECORD}")]
-        records = {folder: read_run(folder) for folder in folders}
-        finished = [folder for folder in folders if records[folder]["status"] == "finished"]
+        records = _records_in(place)
+        finished = [folder for folder in records if records[folder]["status"] == "finished"]
         if not finished:
             # Its own words for a folder that is no run, or not a finished one.
-            read_finished_run(folders[0] if folders else place)
+            read_finished_run(next(iter(records), place))
         found += sorted(finished, key=lambda folder: str(records[folder].get("started")))
     return list(dict.fromkeys(found))
+
+
+def unfinished_runs(places: Iterable[str | Path]) -> list[Path]:
+    """List the runs inside `places` that `find_runs` leaves out, since they did not finish.
+
+    Parameters
+    ----------
+    places : iterable of path
+        As for `find_runs`.
+    """
+    found = (
+        folder
+        for place in map(Path, places)
+        for folder, record in _records_in(place).items()
+        if record["status"] != "finished"
+    )
+    return sorted(dict.fromkeys(found))
+
+
+def _records_in(place: Path) -> dict[Path, dict[str, Any]]:
+    """Return the record of the run that a folder is, or those of the runs that it holds."""
+    is_run = (place / _RECORD).is_file()
+    folders = [place] if is_run else [file.parent for file in place.glob(f"*/{_RECORD}")]
+    return {folder: read_run(folder) for folder in folders}
 
 
 # The folder --------------------------------------------------------------------------------------

@@ -7,6 +7,9 @@ from typing import Annotated
 
 import typer
 
+from kinlens.cli.display import Display
+from kinlens.errors import listing
+
 __all__ = ["register", "report"]
 
 
@@ -42,8 +45,13 @@ def report(
 
     The page needs no other file and no network: it can be sent, kept and printed.
     """
+    from kinlens.run import unfinished_runs
     from kinlens.studies.runner import write_report
 
     path = out or runs[0] / "report.html"
-    write_report(list(runs), path, title=title)
+    with Display() as display:
+        write_report(list(runs), path, title=title)
+        left_out = unfinished_runs(runs)
+        if left_out:
+            display.note(f"Left out, since not finished: {listing(left_out)}")
     typer.echo(path)

@@ -27,7 +27,7 @@ from kinlens.records.collection import Collection
 from kinlens.records.result import StudyResult
 from kinlens.records.slots import IMAGE, SEQUENCE, SPECIES, SPECIMEN, UMAP
 from kinlens.records.tree import Tree
-from kinlens.run import find_runs, read_run
+from kinlens.run import find_runs, read_run, unfinished_runs
 from kinlens.typing import AnyArray, Float32Array
 
 __all__ = ["TRUTHS", "Exhibit", "ShownRun", "open_exhibit"]
@@ -212,6 +212,9 @@ def open_exhibit(runs: Sequence[str | Path], *, dataset: str | Path | None = Non
         raise UsageError("no run to explore; give the folder of a finished one.")
     read = [(folder, read_run(folder), read_result(folder)) for folder in folders]
     shown, notes = _named(read, dataset)
+    left_out = unfinished_runs(runs)
+    if left_out:
+        notes.append(f"Left out, since not finished: {listing(left_out)}")
     charts = [chart for run in shown if (chart := _chart_of(run)) is not None]
     charts.sort(key=lambda chart: _KINDS.index(chart.kind) if chart.kind in _KINDS else 9)
     exhibit = Exhibit("", shown, tuple(charts), tuple(notes))

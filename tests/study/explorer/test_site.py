@@ -6,18 +6,20 @@ import csv
 import io
 import json
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 from PIL import Image
 
+from kinlens.cli.main import main
 from kinlens.errors import InputError, UsageError
 from kinlens.explorer.exhibit import Exhibit, open_exhibit
 from kinlens.explorer.pictures import PictureShelf
 from kinlens.explorer.queries import Queries
 from kinlens.explorer.site import write_site
-from kinlens.run import find_runs
+from kinlens.run import find_runs, unfinished_runs
 
 
 @pytest.fixture(scope="module")
@@ -116,9 +118,25 @@ def test_a_folder_of_runs_is_opened_whole(tour: Any) -> None:
         find_runs([tour.dataset])
 
 
-def test_without_its_dataset_a_run_still_opens(tour: Any, tmp_path: Path) -> None:
-    import shutil
+def test_runs_that_did_not_finish_are_left_out_with_a_word(
+    tour: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(tour.taxa, tmp_path / "taxa")
+    record = json.loads((tour.taxa / "run.json").read_text("utf-8")) | {"status": "interrupted"}
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "run.json").write_text(json.dumps(record), "utf-8")
+    assert unfinished_runs([tmp_path]) == [tmp_path / "broken"]
+    assert unfinished_runs([tmp_path / "taxa"]) == []
+    notes = open_exhibit([tmp_path]).notes
+    assert any(f"not finished: {tmp_path / 'broken'}" in note for note in notes), notes
+    monkeypatch.setattr("sys.argv", ["kinlens", "report", str(tmp_path)])
+    with pytest.raises(SystemExit, match="0"):
+        main()
+    assert f"not finished: {tmp_path / 'broken'}" in capsys.readouterr().err
+    assert (tmp_path / "report.html").is_file()
 
+
+def test_without_its_dataset_a_run_still_opens(tour: Any, tmp_path: Path) -> None:
     shutil.copytree(tour.taxa, tmp_path / "taxa")
     exhibit = open_exhibit([tmp_path / "taxa"])
     assert exhibit.dataset is None
