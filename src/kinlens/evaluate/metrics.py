@@ -23,6 +23,7 @@ from kinlens.typing import AnyArray, FloatArray, IntArray
 
 __all__ = [
     "METRICS",
+    "SHIFTED_METRICS",
     "Answers",
     "Scores",
     "chance_calibration_error",
@@ -44,6 +45,12 @@ _FROM_LABELS = (
 _FROM_PROBABILITIES = ("roc_auc", "top_5_accuracy", "calibration_error", "brier", "log_loss")
 METRICS = (*_FROM_LABELS, *_FROM_PROBABILITIES)
 """Names of all scores; those after ``mcc`` need probabilities."""
+
+SHIFTED_METRICS = (
+    "balanced_accuracy", "macro_f1", "macro_precision", "macro_recall", "roc_auc",
+    "calibration_error",
+)  # fmt: skip
+"""Scores that resampling shifts: means over classes lose rare ones, calibration gains noise."""
 
 _TOP = 5
 _BINS = 15
@@ -164,7 +171,6 @@ class Scores:
       tied with the truth counts as ahead of it.
     - ``calibration_error``: mean absolute difference of confidence and accuracy over (up to) 15
       bins with the same number of pictures each; pictures of equal confidence share a bin.
-      Resampling adds noise and so shifts it up.
     - ``brier``: mean squared distance of the probabilities from the truth, 0 to 2.
     - ``log_loss``: mean of -log of the truth's probability, clipped at 2.2e-16.
 
@@ -356,7 +362,12 @@ def estimate_scores(
         As for `Scores` and `resample.cluster_bootstrap`.
     """
     return cluster_bootstrap(
-        Scores(answers, names), groups, rng=rng, n_replicates=n_replicates, level=level
+        Scores(answers, names),
+        groups,
+        rng=rng,
+        n_replicates=n_replicates,
+        level=level,
+        shifted=SHIFTED_METRICS,
     )
 
 

@@ -159,6 +159,7 @@ def cluster_bootstrap(
     n_replicates: int = 1000,
     level: float = 0.95,
     method: str = "percentile",
+    shifted: Iterable[str] = (),
 ) -> Estimates:
     """Give each value of a statistic an interval by resampling whole groups.
 
@@ -177,11 +178,16 @@ def cluster_bootstrap(
     method : ``"percentile"`` or ``"bca"``
         BCa corrects the percentiles for bias and for skewness, which it takes from leaving out
         one group after the other; it is better for means and ratios, and not meant for values
-        that resampling itself shifts, such as the calibration error.
+        that resampling itself shifts.
+    shifted : iterable of str
+        Names of values from 0 to 1 that resampling shifts: a mean over classes, which loses rare
+        ones, or the calibration error, to which it adds noise. Both ends of their intervals are
+        moved back by the mean shift.
 
     References
     ----------
-    B. Efron and R. J. Tibshirani, An Introduction to the Bootstrap (1993), chapter 14.
+    B. Efron and R. J. Tibshirani, An Introduction to the Bootstrap (1993), chapters 10 (bias) and
+    14 (BCa).
     """
     _check_level(level)
     rows = list(groups)
@@ -198,8 +204,11 @@ def cluster_bootstrap(
         tail = _bca_tails(value, drawn, _leave_one_out(statistic, rows), level)
     else:
         raise UsageError(f"method must be 'percentile' or 'bca', not {method!r}.")
-    low, high = _quantiles(drawn, tail)
-    return Estimates(statistic.names, value, low, high, _units(rows)[1], level)
+    ends = _quantiles(drawn, tail)
+    moved = np.isin(statistic.names, list(shifted)) & np.isfinite(drawn).any(axis=0)
+    shift = np.nanmean(drawn[:, moved], axis=0) - value[moved]
+    ends[:, moved] = np.clip(ends[:, moved] - shift, 0.0, 1.0)
+    return Estimates(statistic.names, value, *ends, _units(rows)[1], level)
 
 
 def paired_bootstrap(

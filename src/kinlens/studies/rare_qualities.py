@@ -10,11 +10,16 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from kinlens.evaluate.metrics import Answers, Scores, chance_calibration_error, ratio
+from kinlens.evaluate.metrics import (
+    SHIFTED_METRICS,
+    Answers,
+    Scores,
+    chance_calibration_error,
+    ratio,
+)
 from kinlens.evaluate.resample import (
     Statistic,
     WeightedMeans,
-    bootstrap_weights,
     cluster_bootstrap,
 )
 from kinlens.records.result import metric_row
@@ -152,8 +157,7 @@ def _calibration_row(
 ) -> dict[str, object]:
     """Average the calibration error of the repeats, among learned species.
 
-    Resampling adds noise to it and so shifts it up; the ends of the interval are moved back by the
-    mean shift. Exact probabilities would seem off as well, by what stands in ``null_mean``.
+    Exact probabilities would seem off as well, by what stands in ``null_mean``.
     """
     scores, species, chance = [], [], []
     for repeat in repeats:
@@ -161,27 +165,35 @@ def _calibration_row(
         scores.append(Scores(answers, ["calibration_error"]))
         species.append(names)
         chance.append(chance_calibration_error(answers.confidence))
-    stops = np.cumsum([len(names) for names in species])[:-1]
-
-    def error(weights: FloatArray) -> FloatArray:
-        parts = np.split(weights, stops, axis=1)
-        return _mean_of_known(
-            np.stack([score(part)[:, 0] for score, part in zip(scores, parts, strict=True)])
-        )
-
     groups = np.concatenate(species)
-    value = float(error(np.ones((1, len(groups))))[0])
-    rng = streams.generator("quality", "calibration_error")
-    drawn = np.concatenate(
-        [error(weights) for weights in bootstrap_weights(groups, rng=rng, n_replicates=replicates)]
+    found = cluster_bootstrap(
+        _MeanOfRepeats(scores),
+        groups,
+        rng=streams.generator("quality", "calibration_error"),
+        n_replicates=replicates,
+        shifted=SHIFTED_METRICS,
     )
-    ends = np.nanquantile(drawn, [0.025, 0.975]) - (np.nanmean(drawn) - value)
-    low, high = np.maximum(ends, 0.0)
+    value, low, high = found["calibration_error"]
     return metric_row(
         "rare", target="seen", model="prototypes", metric="calibration_error", value=value,
-        low=float(low), high=float(high), split="specimen", null_mean=float(np.mean(chance)),
+        low=low, high=high, split="specimen", null_mean=float(np.mean(chance)),
         n=len(set(groups)), seed=streams.seed,
     )  # fmt: skip
+
+
+class _MeanOfRepeats:
+    """Scores of several repeats, one after the other in the rows, averaged."""
+
+    def __init__(self, scores: Sequence[Scores]) -> None:
+        self.names = scores[0].names
+        self._scores = scores
+        self._stops = np.cumsum([len(each.answers) for each in scores])[:-1]
+
+    def __call__(self, weights: FloatArray) -> FloatArray:
+        """Return the means, shape (R, k), under `weights`, shape (R, n_rows)."""
+        parts = np.split(weights, self._stops, axis=1)
+        values = [score(part) for score, part in zip(self._scores, parts, strict=True)]
+        return _mean_of_known(np.stack(values))
 
 
 def _answers_among_learned(task: RareTask, repeat: Repeat) -> tuple[Answers, FloatArray]:

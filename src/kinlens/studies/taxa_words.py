@@ -163,13 +163,15 @@ Test part: {len(split.test):,} pictures of {n_test:,} specimens; training and va
 classifier: one discriminant a rank, taxon means pulled towards their relatives', multiplied into
 one distribution over species so that names agree from rank to rank.{result}
 
-Intervals are 95% percentile intervals of {found.replicates:,} bootstrap samples of {task.unit}. The
-null shuffles names among test {task.unit} ({found.permutations:,} times; p counts the data
-themselves). Probabilities of the hierarchical classifier were calibrated, and the thresholds of
-safe ranks (conformal risk control at {found.error_rate:.0%} error, Angelopoulos et al. 2024) and of
-candidate sets (conformal prediction, Sadinle et al. 2019) were set, on training specimens held out
-in folds; their guarantee holds for new specimens drawn like the training specimens, of species
-that were in training. Observed error of safe names: {found.safety.error_rate:.1%}
+Intervals are 95% percentile intervals of {found.replicates:,} bootstrap samples of {task.unit};
+those of means over taxa and of the calibration error are moved back by the mean shift that
+resampling causes. The null shuffles names among test {task.unit}
+({found.permutations:,} times; p counts the data themselves). Probabilities of the hierarchical
+classifier were calibrated, and the thresholds of safe ranks (conformal risk control at
+{found.error_rate:.0%} error, Angelopoulos et al. 2024) and of candidate sets (conformal
+prediction, Sadinle et al. 2019) were set, on training specimens held out in folds; their guarantee
+holds for new specimens drawn like the training specimens, of species that were in training.
+Observed error of safe names: {found.safety.error_rate:.1%}
 ({found.safety.low:.1%} to {found.safety.high:.1%}); {found.error_range[0]:.1%} to
 {found.error_range[1]:.1%} was expected.
 """

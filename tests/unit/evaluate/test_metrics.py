@@ -9,6 +9,7 @@ from sklearn import metrics as sk
 from kinlens.errors import UsageError
 from kinlens.evaluate import metrics
 from kinlens.evaluate.metrics import METRICS, Answers, Scores, confidence_bins, estimate_scores
+from kinlens.evaluate.resample import cluster_bootstrap
 
 
 def some_answers(rng: np.random.Generator, n: int = 200, n_classes: int = 12) -> Answers:
@@ -155,6 +156,33 @@ def test_an_interval_narrows_with_specimens_not_with_pictures(rng: np.random.Gen
     assert by_specimen.n_groups == 60
     widths = [high - low for _v, low, high in (e["accuracy"] for e in (by_specimen, by_picture))]
     assert widths[0] == pytest.approx(widths[1] * np.sqrt(10), rel=0.15)
+
+
+def test_the_interval_of_a_mean_over_classes_allows_for_rare_ones_that_drop_out(
+    rng: np.random.Generator,
+) -> None:
+    # Rare classes are named right less often, and a bootstrap sample lacks a third of them.
+    sizes = np.repeat([1, 2, 3], [150, 100, 82])
+    right = np.repeat([0.7, 0.9, 0.97], [150, 100, 82])
+    truth = np.repeat(np.arange(332), sizes)
+    names = np.char.mod("species %03d", np.arange(332))
+    covered = {"estimated": 0, "plain": 0}
+    n_worlds = 60
+    for _ in range(n_worlds):
+        answer = np.where(rng.random(len(truth)) < right[truth], truth, (truth + 1) % 332)
+        answers = Answers(tuple(names.tolist()), truth, answer)
+        units = np.arange(len(truth))
+        chosen = ["balanced_accuracy"]
+        found = {
+            "estimated": estimate_scores(answers, units, rng=rng, names=chosen, n_replicates=300),
+            "plain": cluster_bootstrap(Scores(answers, chosen), units, rng=rng, n_replicates=300),
+        }
+        for name, each in found.items():
+            value, low, high = each["balanced_accuracy"]
+            covered[name] += low <= right.mean() <= high
+            assert name == "plain" or low <= value <= high
+    assert covered["estimated"] >= 0.75 * n_worlds  # 85% in 300 worlds
+    assert covered["estimated"] > covered["plain"]  # 65%
 
 
 def test_labels_and_columns_become_one_list_of_classes() -> None:

@@ -80,6 +80,36 @@ def test_intervals_over_groups_cover_where_those_over_pictures_do_not(
     assert covered["pictures"] <= 150 * 0.75
 
 
+class Shifted(Mean):
+    """A share of errors that is larger in every sample, or smaller."""
+
+    def __init__(self, values: np.ndarray, factor: float) -> None:
+        super().__init__(values)
+        self._factor = factor
+
+    def __call__(self, weights: np.ndarray) -> np.ndarray:
+        found = super().__call__(weights)
+        return found if (weights == 1).all() else 1 - self._factor * (1 - found)
+
+
+def test_what_resampling_shifts_is_moved_back() -> None:
+    values = np.repeat([0.0, 1.0], [20, 80])
+
+    def interval(factor: float, *names: str) -> tuple[float, float, float]:
+        rng = np.random.default_rng(1)
+        return cluster_bootstrap(Shifted(values, factor), range(100), rng=rng, shifted=names)[
+            "mean"
+        ]
+
+    plain, moved = interval(0.3), interval(0.3, "mean")
+    assert plain[1] > plain[0]  # the interval misses its own value
+    assert moved[1] < moved[0] < moved[2]
+    assert moved[2] - moved[1] == pytest.approx(plain[2] - plain[1])
+    # What is moved ends where a share ends.
+    assert interval(3.0)[2] < 0.8
+    assert interval(3.0, "mean")[2] == 1.0
+
+
 def test_undefined_replicates_are_left_out(rng: np.random.Generator) -> None:
     class SometimesUndefined(Mean):
         def __call__(self, weights: np.ndarray) -> np.ndarray:
