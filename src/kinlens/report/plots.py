@@ -83,7 +83,7 @@ def _dots(axis: Axes, part: pd.DataFrame) -> None:
     if "null_mean" in part:
         axis.scatter(part["null_mean"], y, marker="|", s=60, c=MUTED, zorder=2)
     axis.set_ylim(-0.6, len(part) - 0.4)
-    axis.locator_params(axis="x", nbins=5)
+    axis.locator_params(axis="x", nbins=4)
 
 
 def coloured_scatter(
@@ -122,9 +122,8 @@ def coloured_scatter(
             axis.scatter(*points[rest].T, color=MUTED, alpha=0.35, label="others", **style)
         for colour, label in zip(PALETTE, commonest, strict=False):
             here = labels == label
-            axis.scatter(
-                *points[here].T, color=colour, alpha=0.85, label=f"{label} ({here.sum()})", **style
-            )
+            words = f"{str(label).replace('_', ' ')} ({here.sum()})"
+            axis.scatter(*points[here].T, color=colour, alpha=0.85, label=words, **style)
         axis.set_xticks([])
         axis.set_yticks([])
         axis.set_xlabel(axis_labels[0])
@@ -264,7 +263,7 @@ def reliability_curve(
         axis.set(xlim=(0, 1), ylim=(0, 1), xlabel="stated confidence", ylabel="share correct")
         axis.set_aspect("equal")
         axis.grid()
-        axis.legend(loc="upper left")
+        axis.legend(loc="best")
         return finish(figure, name=name, title=title, caption=caption)
 
 

@@ -205,7 +205,7 @@ def disk_figure(
         )
         named = [(group, colour) for group, colour in colours.items() if group][:_MOST_COLOURS]
         for label, colour in named:
-            axis.scatter([], [], color=colour, s=18, label=label)
+            axis.scatter([], [], color=colour, s=18, label=label.replace("_", " "))
         if named:
             axis.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
         axis.set(xlim=(-1.03, 1.03), ylim=(-1.03, 1.03), aspect="equal")
