@@ -342,7 +342,7 @@ def arguments() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("which", choices=["simulated", "cells"])
-    parser.add_argument("--images", type=int, default=2000)
+    parser.add_argument("--images", type=int, default=6000)
     parser.add_argument("--epochs", type=int, default=16)
     parser.add_argument("--network", default="resnet10t", help="of timm; the source has resnet18")
     parser.add_argument("--larger", default="resnet26t", help="the rival of more parameters")
