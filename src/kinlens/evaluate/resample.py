@@ -208,7 +208,8 @@ def cluster_bootstrap(
     moved = np.isin(statistic.names, list(shifted)) & np.isfinite(drawn).any(axis=0)
     shift = np.nanmean(drawn[:, moved], axis=0) - value[moved]
     ends[:, moved] = np.clip(ends[:, moved] - shift, 0.0, 1.0)
-    return Estimates(statistic.names, value, *ends, _units(rows)[1], level)
+    low, high = ends
+    return Estimates(statistic.names, value, low, high, _units(rows)[1], level)
 
 
 def paired_bootstrap(
