@@ -5,17 +5,17 @@ Places come in ready; other charts are in `plots`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 
 from kinlens.records.result import FigureRecord
-from kinlens.report.figure import INK, MUTED, PALETTE, finish, themed_figure
-from kinlens.typing import BoolArray, FloatArray, ObjectArray
+from kinlens.report.figure import INK, finish, themed_figure
+from kinlens.report.plots import group_colours, scatter_groups
+from kinlens.typing import BoolArray, FloatArray
 
 __all__ = ["map_with_anchors"]
 
@@ -57,14 +57,11 @@ def map_with_anchors(
     axis_labels : (str, str)
         What stands along the two axes; they have no ticks.
     """
-    labels = np.asarray(groups, dtype=object)
-    counts = pd.Series([label for label in labels if label]).value_counts()
-    commonest = sorted(counts.index, key=lambda label: (-counts[label], label))[:most_groups]
-    colour = dict(zip(commonest, PALETTE, strict=False))
-    fill = [colour.get(label, "white") for label in anchor_groups]
+    colours = group_colours(groups, most_groups)
+    fill = [colours.get(label, "white") for label in anchor_groups]
     with themed_figure(7.6, 5.4) as figure:
         axis = figure.subplots()
-        _pictures(axis, points, labels, colour)
+        scatter_groups(axis, points, groups, colours, alpha=0.6)
         led = is_told & np.isfinite(middles).all(axis=1)
         lines = list(np.stack([anchors[led], middles[led]], axis=1))
         axis.add_collection(LineCollection(lines, colors=INK, linewidths=0.7, alpha=0.7, zorder=3))
@@ -73,21 +70,6 @@ def map_with_anchors(
         axis.set(xticks=[], yticks=[], xlabel=axis_labels[0], ylabel=axis_labels[1])
         axis.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
         return finish(figure, name=name, title=title, caption=caption)
-
-
-def _pictures(
-    axis: Axes, points: FloatArray, labels: ObjectArray, colour: Mapping[str, str]
-) -> None:
-    size = float(np.clip(9000 / max(len(points), 1), 2, 26))
-    style: dict[str, Any] = {"s": size, "linewidths": 0, "rasterized": True}
-    rest = ~np.isin(labels, list(colour))
-    if rest.any():
-        axis.scatter(*points[rest].T, color=MUTED, alpha=0.35, label="others", **style)
-    for label, own in colour.items():
-        here = labels == label
-        axis.scatter(
-            *points[here].T, color=own, alpha=0.6, label=f"{label} ({here.sum()})", **style
-        )
 
 
 def _anchors(

@@ -23,7 +23,9 @@ __all__ = [
     "coloured_scatter",
     "confusion_matrix",
     "dots_with_intervals",
+    "group_colours",
     "reliability_curve",
+    "scatter_groups",
     "share_answered",
     "square_heatmap",
 ]
@@ -109,21 +111,10 @@ def coloured_scatter(
     axis_labels : (str, str)
         What stands along the two axes; they have no ticks.
     """
-    labels = np.asarray(groups, dtype=object)
-    counts = pd.Series([label for label in labels if label]).value_counts()
-    # Ties are broken by name, so that a rerun colours alike.
-    commonest = sorted(counts.index, key=lambda label: (-counts[label], label))[:most_groups]
+    colours = group_colours(groups, most_groups)
     with themed_figure(7.2, 4.8) as figure:
         axis = figure.subplots()
-        rest = ~np.isin(labels, commonest)
-        size = float(np.clip(9000 / max(len(points), 1), 2, 26))
-        style: dict[str, Any] = {"s": size, "linewidths": 0, "rasterized": True}
-        if rest.any():
-            axis.scatter(*points[rest].T, color=MUTED, alpha=0.35, label="others", **style)
-        for colour, label in zip(PALETTE, commonest, strict=False):
-            here = labels == label
-            words = f"{str(label).replace('_', ' ')} ({here.sum()})"
-            axis.scatter(*points[here].T, color=colour, alpha=0.85, label=words, **style)
+        size = scatter_groups(axis, points, groups, colours, alpha=0.85)
         axis.set_xticks([])
         axis.set_yticks([])
         axis.set_xlabel(axis_labels[0])
@@ -134,6 +125,58 @@ def coloured_scatter(
             markerscale=float(np.sqrt(_LEGEND_AREA / size)),
         )
         return finish(figure, name=name, title=title, caption=caption)
+
+
+def group_colours(groups: Sequence[str], most: int) -> dict[str, str]:
+    """Give the commonest groups a colour each, the commonest first.
+
+    Parameters
+    ----------
+    groups : sequence of str
+        Group of each point; "" is none.
+    most : int
+        How many groups get a colour, 10 at the most.
+    """
+    counts = pd.Series([group for group in groups if group], dtype=object).value_counts()
+    # Ties are broken by name, so that a rerun colours alike.
+    commonest = sorted(counts.index, key=lambda group: (-counts[group], group))[:most]
+    return dict(zip(commonest, PALETTE, strict=False))
+
+
+def scatter_groups(
+    axis: Axes,
+    points: FloatArray,
+    groups: Sequence[str],
+    colours: Mapping[str, str],
+    *,
+    alpha: float,
+) -> float:
+    """Draw points with a legend entry for each coloured group; return their size.
+
+    Parameters
+    ----------
+    axis : matplotlib.axes.Axes
+        Where to draw.
+    points : array of shape (n, 2)
+        Coordinates.
+    groups : sequence of str, length n
+        Group of each; those without a colour are grey.
+    colours : mapping of str to str
+        From `group_colours`.
+    alpha : float
+        Opacity of the coloured points.
+    """
+    labels = np.asarray(groups, dtype=object)
+    size = float(np.clip(9000 / max(len(points), 1), 2, 26))
+    style: dict[str, Any] = {"s": size, "linewidths": 0, "rasterized": True}
+    rest = ~np.isin(labels, list(colours))
+    if rest.any():
+        axis.scatter(*points[rest].T, color=MUTED, alpha=0.35, label="others", **style)
+    for group, colour in colours.items():
+        here = labels == group
+        words = f"{str(group).replace('_', ' ')} ({here.sum()})"
+        axis.scatter(*points[here].T, color=colour, alpha=alpha, label=words, **style)
+    return size
 
 
 def square_heatmap(

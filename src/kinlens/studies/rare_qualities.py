@@ -17,11 +17,7 @@ from kinlens.evaluate.metrics import (
     chance_calibration_error,
     ratio,
 )
-from kinlens.evaluate.resample import (
-    Statistic,
-    WeightedMeans,
-    cluster_bootstrap,
-)
+from kinlens.evaluate.resample import Statistic, WeightedMeans, cluster_bootstrap
 from kinlens.records.result import metric_row
 from kinlens.rng import RandomStreams
 from kinlens.studies.rare_scores import Repeat
