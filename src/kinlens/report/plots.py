@@ -114,16 +114,12 @@ def coloured_scatter(
     colours = group_colours(groups, most_groups)
     with themed_figure(7.2, 4.8) as figure:
         axis = figure.subplots()
-        size = scatter_groups(axis, points, groups, colours, alpha=0.85)
+        scatter_groups(axis, points, groups, colours, alpha=0.85)
         axis.set_xticks([])
         axis.set_yticks([])
         axis.set_xlabel(axis_labels[0])
         axis.set_ylabel(axis_labels[1])
-        axis.legend(
-            loc="center left",
-            bbox_to_anchor=(1.0, 0.5),
-            markerscale=float(np.sqrt(_LEGEND_AREA / size)),
-        )
+        axis.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
         return finish(figure, name=name, title=title, caption=caption)
 
 
@@ -150,8 +146,8 @@ def scatter_groups(
     colours: Mapping[str, str],
     *,
     alpha: float,
-) -> float:
-    """Draw points with a legend entry for each coloured group; return their size.
+) -> None:
+    """Draw points, with a legend entry for each coloured group.
 
     Parameters
     ----------
@@ -170,13 +166,15 @@ def scatter_groups(
     size = float(np.clip(9000 / max(len(points), 1), 2, 26))
     style: dict[str, Any] = {"s": size, "linewidths": 0, "rasterized": True}
     rest = ~np.isin(labels, list(colours))
+    legend: dict[str, Any] = {"s": _LEGEND_AREA, "linewidths": 0}
     if rest.any():
-        axis.scatter(*points[rest].T, color=MUTED, alpha=0.35, label="others", **style)
+        axis.scatter(*points[rest].T, color=MUTED, alpha=0.35, **style)
+        axis.scatter([], [], color=MUTED, alpha=0.35, label="others", **legend)
     for group, colour in colours.items():
         here = labels == group
         words = f"{str(group).replace('_', ' ')} ({here.sum()})"
-        axis.scatter(*points[here].T, color=colour, alpha=alpha, label=words, **style)
-    return size
+        axis.scatter(*points[here].T, color=colour, alpha=alpha, **style)
+        axis.scatter([], [], color=colour, alpha=alpha, label=words, **legend)
 
 
 def square_heatmap(
